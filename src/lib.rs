@@ -1,0 +1,3 @@
+//! reelmap serves video files by byte range out of memory-mapped slices.
+
+pub mod plan;

@@ -1,0 +1,3 @@
+//! The `reelmap` command.
+
+fn main() {}
