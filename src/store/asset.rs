@@ -1,0 +1,114 @@
+//! An open file, its identity, its mapping.
+
+use super::{
+    identity::{Drift, Identity, WANTED, kind},
+    mapping::{Census, Mapping},
+};
+use bytes::Bytes;
+use rustix::fs::{AtFlags, FileType};
+use std::{
+    fs::File,
+    io,
+    ops::Range,
+    os::fd::{AsFd, BorrowedFd},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A value of this type is one state of one regular file, open and mapped. It never changes: a file
+/// that changed is another asset.
+#[derive(Debug)]
+pub struct Asset {
+    file: File,
+    identity: Identity,
+    mapping: Mapping,
+    /// The last state that was seen to be nothing but a longer `identity`.
+    grown: Mutex<Identity>,
+    remote: bool,
+}
+
+impl Asset {
+    /// Maps an open regular file as it is now.
+    pub(crate) fn new(file: File, census: &Arc<Census>) -> io::Result<Asset> {
+        let stat = rustix::fs::statx(&file, c"", AtFlags::EMPTY_PATH, WANTED)?;
+        if kind(&stat) != FileType::RegularFile {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let identity = Identity::of(&stat);
+        let mapping = Mapping::new(&file, identity.size, census)?;
+        let remote = is_remote(file.as_fd());
+        Ok(Asset { file, identity, mapping, grown: Mutex::new(identity), remote })
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Length in bytes when it was opened.
+    pub fn length(&self) -> u64 {
+        self.identity.size
+    }
+
+    /// Whether a look at the file may have to ask another process or another machine (FUSE, NFS,
+    /// SMB and what else is not a known local file system), and so may wait.
+    pub fn remote(&self) -> bool {
+        self.remote
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// The bytes of `span`, borrowed from the mapping; `None` where it isn't wholly inside.
+    pub fn slice(&self, span: Range<u64>) -> Option<Bytes> {
+        self.mapping.slice(span)
+    }
+
+    /// What became of the file since it was opened. Never waits: a remote file system answers what
+    /// it last knew.
+    ///
+    /// Growth is remembered, so that a rewrite after a growth is seen as one.
+    pub fn drift(&self) -> io::Result<Drift> {
+        self.look(AtFlags::STATX_DONT_SYNC)
+    }
+
+    /// The same, from the file system's own source. May wait where the asset is remote.
+    pub fn drift_synced(&self) -> io::Result<Drift> {
+        self.look(AtFlags::empty())
+    }
+
+    fn look(&self, how: AtFlags) -> io::Result<Drift> {
+        let stat = rustix::fs::statx(&self.file, c"", how | AtFlags::EMPTY_PATH, WANTED)?;
+        let now = Identity::of(&stat);
+        if now == self.identity {
+            return Ok(Drift::None);
+        }
+        let mut grown = self.grown.lock().unwrap_or_else(PoisonError::into_inner);
+        let drift = grown.drift(&now);
+        if drift == Drift::Grew {
+            *grown = now;
+        }
+        Ok(drift)
+    }
+}
+
+/// Whether the file system of `fd` isn't one of those known to answer from this machine's memory
+/// and disks alone. The numbers are those of `statfs(2)` and linux/magic.h.
+fn is_remote(fd: BorrowedFd<'_>) -> bool {
+    const LOCAL: [u64; 10] = [
+        0xEF53,      // ext2, ext3, ext4
+        0x5846_5342, // xfs
+        0x9123_683E, // btrfs
+        0xF2F5_2010, // f2fs
+        0x0102_1994, // tmpfs
+        0x8584_58F6, // ramfs
+        0x794C_7630, // overlayfs
+        0x2FC1_2FC1, // zfs
+        0xCA45_1A4E, // bcachefs
+        0x9660,      // iso9660
+    ];
+    rustix::fs::fstatfs(fd).map_or(true, |fs| !LOCAL.contains(&(fs.f_type as u64)))
+}

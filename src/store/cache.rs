@@ -1,0 +1,180 @@
+//! The assets that are open: each file mapped once, bounded by number, checked at every request.
+
+use super::{
+    Asset, Found, Identity, Root,
+    mapping::Census,
+    root::Place,
+};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+/// A value of this type is an asset as one place names it, with what the cache's owner keeps of it.
+#[derive(Debug)]
+pub struct Opened<T> {
+    pub asset: Arc<Asset>,
+    pub detail: T,
+}
+
+/// A value of this type keeps the assets below a root open, at most as many as its capacity;
+/// one that is dropped while it is being sent lives on in its readers alone.
+pub struct Cache<T> {
+    root: Root,
+    open: quick_cache::sync::Cache<Place, Arc<Opened<T>>>,
+    /// Every asset that is alive, so that two places of one file share its mapping.
+    live: Mutex<HashMap<Identity, Weak<Asset>>>,
+    census: Arc<Census>,
+    describe: fn(&Place, &Asset) -> T,
+}
+
+impl<T> Cache<T> {
+    /// An empty cache; `describe` makes, once an opening, what is kept beside the asset.
+    pub fn new(root: Root, capacity: usize, describe: fn(&Place, &Asset) -> T) -> Cache<T> {
+        Cache {
+            root,
+            open: quick_cache::sync::Cache::new(capacity),
+            live: Mutex::default(),
+            census: Arc::default(),
+            describe,
+        }
+    }
+
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// What is mapped, by the cache or by readers.
+    pub fn census(&self) -> &Census {
+        &self.census
+    }
+
+    /// The asset at `place`, if it is open and the file there is still the same. Never waits, so a
+    /// remote asset is not given: [`Cache::find`] it.
+    pub fn get(&self, place: &Place) -> Option<Arc<Opened<T>>> {
+        let opened = self.open.get(place)?;
+        (!opened.asset.remote() && self.is_current(place, &opened)).then_some(opened)
+    }
+
+    /// The asset or the folder at `place`. Waits for the disk.
+    pub fn find(&self, place: &Place) -> io::Result<Found<Arc<Opened<T>>>> {
+        if let Some(opened) = self.open.get(place) {
+            if self.is_current(place, &opened) {
+                return Ok(Found::File(opened));
+            }
+            self.open.remove(place);
+        }
+        match self.root.find(place)? {
+            Found::Folder(folder) => Ok(Found::Folder(folder)),
+            Found::File(file) => {
+                let asset = self.share(file)?;
+                let detail = (self.describe)(place, &asset);
+                let opened = Arc::new(Opened { asset, detail });
+                self.open.insert(place.clone(), opened.clone());
+                Ok(Found::File(opened))
+            }
+        }
+    }
+
+    /// Drops every asset whose file is gone or has changed, so that a deleted film's disk space is
+    /// given back although nobody asks for it again. Waits for the disk.
+    pub fn sweep(&self) {
+        let stale: Vec<_> = self
+            .open
+            .iter()
+            .filter(|(place, opened)| !self.is_current(place, opened))
+            .map(|(place, _)| place)
+            .collect();
+        for place in stale {
+            self.open.remove(&place);
+        }
+    }
+
+    fn is_current(&self, place: &Place, opened: &Opened<T>) -> bool {
+        matches!(self.root.identity(place), Ok(Some(now)) if now == *opened.asset.identity())
+    }
+
+    /// The asset of an opened file: the living one of the same identity, or a new mapping.
+    fn share(&self, file: File) -> io::Result<Arc<Asset>> {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.retain(|_, asset| asset.strong_count() > 0);
+        let asset = Asset::new(file, &self.census)?;
+        if let Some(living) = live.get(asset.identity()).and_then(Weak::upgrade) {
+            return Ok(living);
+        }
+        let asset = Arc::new(asset);
+        live.insert(*asset.identity(), Arc::downgrade(&asset));
+        Ok(asset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn cache(capacity: usize) -> (tempfile::TempDir, Cache<()>) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        (folder, Cache::new(root, capacity, |_, _| ()))
+    }
+
+    fn place(name: &str) -> Place {
+        Place::new([name.as_bytes()]).unwrap()
+    }
+
+    fn file(cache: &Cache<()>, name: &str) -> Arc<Asset> {
+        match cache.find(&place(name)).unwrap() {
+            Found::File(opened) => opened.asset.clone(),
+            Found::Folder(_) => panic!("{name} is a folder"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_mapped_once_under_all_its_names() {
+        let (folder, cache) = cache(8);
+        fs::write(folder.path().join("a"), "film").unwrap();
+        fs::hard_link(folder.path().join("a"), folder.path().join("b")).unwrap();
+        assert!(Arc::ptr_eq(&file(&cache, "a"), &file(&cache, "b")));
+        assert!(Arc::ptr_eq(&file(&cache, "a"), &file(&cache, "a")));
+        assert_eq!((cache.census().mappings(), cache.census().bytes()), (1, 4));
+    }
+
+    #[test]
+    fn a_changed_file_is_another_asset() {
+        let (folder, cache) = cache(8);
+        fs::write(folder.path().join("a"), "film").unwrap();
+        let before = file(&cache, "a");
+        assert!(cache.get(&place("a")).is_some());
+        fs::write(folder.path().join("new"), "new film").unwrap();
+        fs::rename(folder.path().join("new"), folder.path().join("a")).unwrap();
+        assert!(cache.get(&place("a")).is_none());
+        let after = file(&cache, "a");
+        assert_eq!((before.length(), after.length()), (4, 8));
+    }
+
+    #[test]
+    fn the_number_of_open_assets_is_bounded() {
+        let (folder, cache) = cache(4);
+        for number in 0..64 {
+            fs::write(folder.path().join(number.to_string()), number.to_string()).unwrap();
+            file(&cache, &number.to_string());
+        }
+        assert!(cache.census().mappings() <= 4, "{} mapped", cache.census().mappings());
+    }
+
+    #[test]
+    fn a_sweep_lets_go_of_deleted_files() {
+        let (folder, cache) = cache(4);
+        for name in ["kept", "deleted"] {
+            fs::write(folder.path().join(name), "film").unwrap();
+            file(&cache, name);
+        }
+        fs::remove_file(folder.path().join("deleted")).unwrap();
+        cache.sweep();
+        assert_eq!(cache.census().mappings(), 1);
+        assert!(cache.get(&place("kept")).is_some());
+    }
+}

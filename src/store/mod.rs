@@ -1,0 +1,18 @@
+//! Path to bytes: files below a root, mapped once and lent as slices. Knows no HTTP and no container.
+//!
+//! `root` opens what a path names and nothing outside; `asset` is an open file with its identity;
+//! `mapping` holds the one `unsafe`; `cache` keeps assets open; `residency` brings spans into memory;
+//! `folder` reads a folder's names.
+
+pub mod asset;
+pub mod cache;
+pub mod folder;
+pub mod identity;
+pub mod mapping;
+pub mod residency;
+pub mod root;
+
+pub use asset::Asset;
+pub use cache::Cache;
+pub use identity::{Drift, Identity};
+pub use root::{Found, Root};

@@ -1,0 +1,231 @@
+//! From a place below the root to the file that is there. Fails closed: the kernel keeps every
+//! step of the way inside the root (`openat2(2)`), and where it can't, no symbolic link is followed.
+
+use super::identity::{Identity, WANTED, kind};
+use rustix::{
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx},
+    io::Errno,
+};
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
+    path::Path,
+};
+
+/// A value of this type is a relative path that names something below a root: its segments are
+/// joined by `/`, none is empty, begins with a dot, or holds a NUL or a `/`. The empty one is the
+/// root itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Place(OsString);
+
+impl Place {
+    /// The place that `segments` lead to; `None` if one of them is not a name that is served.
+    pub fn new<'a>(segments: impl IntoIterator<Item = &'a [u8]>) -> Option<Place> {
+        let mut path = Vec::new();
+        for segment in segments {
+            let hidden = segment.first().is_none_or(|first| *first == b'.');
+            if hidden || segment.iter().any(|byte| matches!(byte, 0 | b'/')) {
+                return None;
+            }
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(segment);
+        }
+        Some(Place(OsString::from_vec(path)))
+    }
+
+    /// Its segments, from the root down.
+    pub fn segments(&self) -> impl Iterator<Item = &OsStr> {
+        self.0.as_bytes().split(|byte| *byte == b'/').filter(|s| !s.is_empty()).map(OsStr::from_bytes)
+    }
+
+    /// The last segment; empty for the root.
+    pub fn name(&self) -> &OsStr {
+        self.segments().last().unwrap_or_default()
+    }
+
+    fn path(&self) -> &Path {
+        Path::new(if self.0.is_empty() { OsStr::new(".") } else { &self.0 })
+    }
+}
+
+/// A value of this type is what was found at a place.
+#[derive(Debug)]
+pub enum Found<F> {
+    File(F),
+    Folder(OwnedFd),
+}
+
+/// A value of this type is the folder that is served; nothing outside it can be reached through it.
+#[derive(Debug)]
+pub struct Root {
+    folder: OwnedFd,
+    /// Whether the kernel has `openat2(2)` (Linux 5.6) and lets it be called.
+    beneath: bool,
+}
+
+impl Root {
+    /// Opens the folder at `path`, following links as the operator gave them.
+    pub fn open(path: &Path) -> io::Result<Root> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        let probe =
+            rustix::fs::openat2(&folder, ".", flags, Mode::empty(), ResolveFlags::BENEATH);
+        Ok(Root { folder, beneath: probe.is_ok() })
+    }
+
+    /// The identity of what is at `place` now, if it is a regular file. A hint for the owner of an
+    /// already opened file: links are followed wherever they lead, so it proves nothing else.
+    pub(crate) fn identity(&self, place: &Place) -> io::Result<Option<Identity>> {
+        let stat = rustix::fs::statx(&self.folder, place.path(), AtFlags::empty(), WANTED)?;
+        Ok((kind(&stat) == FileType::RegularFile).then(|| Identity::of(&stat)))
+    }
+
+    /// Opens what is at `place`. Waits for the disk. Anything that is neither a regular file nor a
+    /// folder is [`io::ErrorKind::NotFound`], and is never opened, only looked at.
+    pub(crate) fn find(&self, place: &Place) -> io::Result<Found<File>> {
+        match kind(&self.stat(place)?) {
+            FileType::RegularFile => {
+                // Should a FIFO have taken the file's place since, NONBLOCK opens it without
+                // waiting for a writer; the asset's own look at what was opened then refuses it.
+                let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+                Ok(Found::File(self.open_at(place, flags)?.into()))
+            }
+            FileType::Directory => {
+                Ok(Found::Folder(self.open_at(place, OFlags::RDONLY | OFlags::DIRECTORY)?))
+            }
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Looks at what is at `place`, links inside the root followed, without opening it.
+    pub(crate) fn stat(&self, place: &Place) -> io::Result<Statx> {
+        let found = self.open_at(place, OFlags::PATH)?;
+        Ok(rustix::fs::statx(&found, c"", AtFlags::EMPTY_PATH, WANTED)?)
+    }
+
+    fn open_at(&self, place: &Place, flags: OFlags) -> io::Result<OwnedFd> {
+        let opened = if self.beneath {
+            open_beneath(self.folder.as_fd(), place.path(), flags | OFlags::CLOEXEC)
+        } else {
+            open_without_links(self.folder.as_fd(), place, flags | OFlags::CLOEXEC)
+        };
+        opened.map_err(|errno| match errno {
+            // A way out of the root, a loop, a file where a folder should be, a name too long for
+            // the file system: for the outside there is nothing at this place.
+            Errno::XDEV | Errno::LOOP | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::NXIO => {
+                io::ErrorKind::NotFound.into()
+            }
+            other => other.into(),
+        })
+    }
+}
+
+fn open_beneath(folder: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    // EAGAIN: something was renamed on the way, and the kernel could not be sure that it stayed
+    // inside. A file that is renamed all the time is not there.
+    for _ in 0..16 {
+        match rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) => {}
+            outcome => return outcome,
+        }
+    }
+    Err(Errno::NOENT)
+}
+
+fn open_without_links(
+    folder: BorrowedFd<'_>,
+    place: &Place,
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
+    let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mut segments = place.segments().peekable();
+    let mut at = rustix::fs::openat(folder, ".", step, Mode::empty())?;
+    while let Some(segment) = segments.next() {
+        let how = if segments.peek().is_some() { step } else { flags | OFlags::NOFOLLOW };
+        at = rustix::fs::openat(&at, segment, how, Mode::empty())?;
+    }
+    if place.segments().next().is_none() {
+        at = rustix::fs::openat(&at, ".", flags | OFlags::NOFOLLOW, Mode::empty())?;
+    }
+    Ok(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    fn place(path: &str) -> Option<Place> {
+        Place::new(path.split('/').map(str::as_bytes))
+    }
+
+    #[test]
+    fn a_place_is_made_of_visible_names() {
+        for good in ["film.mp4", "a/b/c.ts", "a..b", "~x", "한글/🎬.mkv", "-rf"] {
+            assert!(place(good).is_some(), "{good}");
+        }
+        for bad in ["", "..", ".", "a/../b", ".git/config", "a/.hidden", "a//b", "/etc", "a\0b"] {
+            assert!(place(bad).is_none(), "{bad:?}");
+        }
+        assert!(Place::new([&b"a/b"[..]]).is_none());
+        assert_eq!(Place::new([]).unwrap().path(), Path::new("."));
+    }
+
+    fn tree() -> (tempfile::TempDir, [Root; 2]) {
+        let outside = tempfile::tempdir().unwrap();
+        let root = outside.path().join("root");
+        fs::create_dir_all(root.join("folder")).unwrap();
+        fs::write(outside.path().join("secret"), "secret").unwrap();
+        fs::write(root.join("film.mp4"), "film").unwrap();
+        fs::write(root.join("folder/deep.mp4"), "deep").unwrap();
+        symlink("folder/deep.mp4", root.join("inside")).unwrap();
+        symlink("../film.mp4", root.join("folder/up")).unwrap();
+        symlink("folder", root.join("link")).unwrap();
+        symlink("../secret", root.join("out")).unwrap();
+        symlink("/etc/passwd", root.join("absolute")).unwrap();
+        symlink("/proc/self/root/etc/passwd", root.join("magic")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        rustix::fs::mknodat(CWD, root.join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+        let kernel = Root::open(&root).unwrap();
+        assert!(kernel.beneath, "openat2 is missing on this machine");
+        let walk = Root { folder: Root::open(&root).unwrap().folder, beneath: false };
+        (outside, [kernel, walk])
+    }
+
+    #[test]
+    fn files_inside_are_found_and_nothing_else() {
+        let (_keep, roots) = tree();
+        for root in &roots {
+            for name in ["film.mp4", "folder/deep.mp4"] {
+                let found = root.find(&place(name).unwrap());
+                assert!(matches!(found, Ok(Found::File(_))), "{name}: {found:?}");
+            }
+            assert!(matches!(root.find(&place("folder").unwrap()), Ok(Found::Folder(_))));
+            assert!(matches!(root.find(&Place::default()), Ok(Found::Folder(_))));
+            let nothing = ["out", "absolute", "magic", "loop", "fifo", "socket", "none", "film.mp4/x"];
+            for name in nothing {
+                let error = root.find(&place(name).unwrap()).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::NotFound, "{name}: {error:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn links_that_stay_inside_work_where_the_kernel_watches() {
+        let (_keep, [kernel, walk]) = tree();
+        for name in ["inside", "folder/up", "link/deep.mp4"] {
+            let at = place(name).unwrap();
+            assert!(matches!(kernel.find(&at), Ok(Found::File(_))), "{name}");
+            assert!(walk.find(&at).is_err(), "{name} was followed without the kernel's guard");
+        }
+    }
+}
