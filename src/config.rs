@@ -1,0 +1,276 @@
+//! What the user typed (`Cli`), and what it means (`Config`): checked once, at start.
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// Serves a folder of films by byte range, out of memory-mapped files.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a folder until SIGTERM or SIGINT
+    Serve(Serve),
+    /// Ask a running server whether it is well: exit status 0 if so, else 1
+    Health(Health),
+}
+
+/// The flags of `reelmap serve`, as typed. Each has an environment variable and a default.
+#[derive(Args, Clone, Debug)]
+pub struct Serve {
+    /// The folder to serve; nothing outside it can be reached
+    #[arg(default_value = ".", env = "REELMAP_ROOT")]
+    pub root: PathBuf,
+
+    /// Address and port to listen on; may be given several times
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(env = "REELMAP_LISTEN", value_delimiter = ',')]
+    pub listen: Vec<SocketAddr>,
+
+    /// Threads that serve requests; 0 means one a processor
+    #[arg(long, default_value_t = 0, env = "REELMAP_THREADS", value_name = "N")]
+    pub threads: u16,
+
+    /// Connections served at once; more wait in the kernel's queue
+    #[arg(long, default_value_t = 10_000, env = "REELMAP_MAX_CONNECTIONS", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+
+    /// Files kept open and mapped for the next request
+    #[arg(long, default_value_t = 1024, env = "REELMAP_OPEN_FILES", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub open_files: u32,
+
+    /// Largest head of a request (its line and its headers), in KiB
+    #[arg(long, default_value_t = 32, env = "REELMAP_MAX_HEADER_KIB", value_name = "KIB")]
+    #[arg(value_parser = clap::value_parser!(u16).range(8..=1024))]
+    pub max_header_kib: u16,
+
+    /// Seconds that a client may take to send the head of a request
+    #[arg(long, default_value_t = 10, env = "REELMAP_HEADER_TIMEOUT", value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub header_timeout: u32,
+
+    /// Seconds that a connection may be idle between requests
+    #[arg(long, default_value_t = 75, env = "REELMAP_IDLE_TIMEOUT", value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub idle_timeout: u32,
+
+    /// Seconds after which a client that takes no byte of its answer is closed
+    #[arg(long, default_value_t = 60, env = "REELMAP_WRITE_TIMEOUT", value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub write_timeout: u32,
+
+    /// Seconds that answers in flight get to finish after SIGTERM or SIGINT
+    #[arg(long, default_value_t = 30, env = "REELMAP_DRAIN", value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub drain: u32,
+
+    /// Answer 404 for folders, instead of a page or JSON that lists them
+    #[arg(long, env = "REELMAP_NO_LISTING")]
+    pub no_listing: bool,
+
+    /// Let no page of another origin read answers (no CORS headers)
+    #[arg(long, env = "REELMAP_NO_CORS")]
+    pub no_cors: bool,
+
+    /// One line a request on standard output
+    #[arg(long, value_enum, default_value_t, env = "REELMAP_ACCESS_LOG", value_name = "FORMAT")]
+    pub access_log: AccessLog,
+
+    /// What else is logged, on standard error: off, error, warn, info, debug or trace
+    #[arg(long, default_value = "info", env = "REELMAP_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: LogLevel,
+}
+
+/// The flags of `reelmap health`, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct Health {
+    /// What to ask [default: /-/health at the first address of REELMAP_LISTEN, or at 127.0.0.1:8080]
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+
+    /// Where the server listens
+    #[arg(long, hide = true, default_value = "127.0.0.1:8080")]
+    #[arg(env = "REELMAP_LISTEN", value_delimiter = ',')]
+    listen: Vec<SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum AccessLog {
+    #[default]
+    Text,
+    Json,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// A value of this type is what a server is told to do; every figure in it makes sense.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub root: PathBuf,
+    pub listen: Vec<SocketAddr>,
+    pub threads: usize,
+    pub limits: Limits,
+    pub open_files: usize,
+    pub drain: Duration,
+    pub listing: bool,
+    pub cors: bool,
+    pub access_log: AccessLog,
+    pub log_level: LogLevel,
+}
+
+/// A value of this type bounds what one client, and all of them, may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub connections: usize,
+    /// Bytes of a request's line and headers.
+    pub head: usize,
+    /// Bytes of a request's target (RFC 9112 §3 asks for 8,000 at least).
+    pub target: usize,
+    pub header_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub write_timeout: Duration,
+}
+
+/// File descriptors that are neither a connection nor an open film: sockets that listen, logs,
+/// folders being listed, files being opened.
+const DESCRIPTORS_ASIDE: u64 = 128;
+
+impl Config {
+    /// What `serve` means where a process may open `descriptors` files.
+    pub fn new(serve: Serve, descriptors: Option<u64>) -> Result<Config> {
+        let root = serve.root.canonicalize().with_context(|| {
+            format!("cannot serve {}: give a folder that is there", serve.root.display())
+        })?;
+        ensure!(root.is_dir(), "cannot serve {}: it is not a folder", serve.root.display());
+        ensure!(!serve.listen.is_empty(), "nothing to listen on: give --listen ADDRESS:PORT");
+        let limits = Limits {
+            connections: serve.max_connections as usize,
+            head: usize::from(serve.max_header_kib) * 1024,
+            target: 8 * 1024,
+            header_timeout: seconds(serve.header_timeout),
+            idle_timeout: seconds(serve.idle_timeout),
+            write_timeout: seconds(serve.write_timeout),
+        };
+        let needed = u64::from(serve.max_connections) + u64::from(serve.open_files);
+        if let Some(most) = descriptors
+            && needed + DESCRIPTORS_ASIDE > most
+        {
+            bail!(
+                "{} connections and {} open files need more than the {most} files this process \
+                 may open: lower --max-connections or --open-files, or raise the limit (ulimit -n)",
+                serve.max_connections,
+                serve.open_files,
+            );
+        }
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Config {
+            root,
+            listen: serve.listen,
+            threads: if serve.threads == 0 { processors() } else { serve.threads.into() },
+            limits,
+            open_files: serve.open_files as usize,
+            drain: seconds(serve.drain),
+            listing: !serve.no_listing,
+            cors: !serve.no_cors,
+            access_log: serve.access_log,
+            log_level: serve.log_level,
+        })
+    }
+}
+
+impl Health {
+    /// The URL to ask.
+    pub fn url(&self) -> String {
+        self.url.clone().unwrap_or_else(|| {
+            let mut at = self.listen.first().copied().unwrap_or(([127, 0, 0, 1], 8080).into());
+            match at.ip() {
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED) => at.set_ip(Ipv4Addr::LOCALHOST.into()),
+                IpAddr::V6(Ipv6Addr::UNSPECIFIED) => at.set_ip(Ipv6Addr::LOCALHOST.into()),
+                _ => {}
+            }
+            format!("http://{at}/-/health")
+        })
+    }
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(arguments: &[&str]) -> Serve {
+        let line = ["reelmap", "serve"].iter().chain(arguments);
+        match Cli::try_parse_from(line).unwrap().command {
+            Command::Serve(serve) => serve,
+            Command::Health(_) => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn flags_that_make_no_sense_are_refused() {
+        let nonsense: [&[&str]; 9] = [
+            &["--listen", "nowhere"],
+            &["--listen", "127.0.0.1"],
+            &["--max-connections", "0"],
+            &["--open-files", "-1"],
+            &["--write-timeout", "0"],
+            &["--drain", "soon"],
+            &["--access-log", "xml"],
+            &["--log-level", "loud"],
+            &["--no-such-flag"],
+        ];
+        for arguments in nonsense {
+            let line = ["reelmap", "serve"].iter().chain(arguments);
+            assert!(Cli::try_parse_from(line).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_root_that_is_no_folder_is_a_sentence() {
+        for (root, says) in [("/no/such/folder", "is there"), ("/dev/null", "not a folder")] {
+            let error = format!("{:#}", Config::new(typed(&[root]), None).unwrap_err());
+            assert!(error.contains(root) && error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_fit_into_the_descriptors() {
+        let flags = ["--max-connections", "500", "--open-files", "300"];
+        assert!(Config::new(typed(&flags), Some(1024)).is_ok());
+        assert!(Config::new(typed(&flags), Some(900)).is_err());
+    }
+
+    #[test]
+    fn health_asks_where_the_server_listens() {
+        let ask = |listen: &str| {
+            let at = listen.parse().unwrap();
+            Health { url: None, listen: vec![at] }.url()
+        };
+        assert_eq!(ask("0.0.0.0:80"), "http://127.0.0.1:80/-/health");
+        assert_eq!(ask("[::]:80"), "http://[::1]:80/-/health");
+        assert_eq!(ask("10.1.2.3:99"), "http://10.1.2.3:99/-/health");
+    }
+}

@@ -1,0 +1,172 @@
+//! The counters, and the page that shows them to Prometheus (OpenMetrics text).
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
+    registry::{Registry, Unit},
+};
+
+/// The media type of [`Metrics::page`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Status {
+    pub status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Why {
+    pub why: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Way {
+    pub way: SentBy,
+}
+
+/// How body bytes left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types)]
+pub enum SentBy {
+    /// From a mapping, by a vectored write.
+    writev,
+    /// Composed by the server: pages and messages.
+    composed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Memory {
+    kind: &'static str,
+}
+
+/// A value of this type holds what the server counts; one for each server.
+pub struct Metrics {
+    registry: Registry,
+    pub requests: Family<Status, Counter>,
+    pub sent_writev: Counter,
+    pub sent_composed: Counter,
+    pub connections: Gauge,
+    pub accepted: Counter,
+    pub in_flight: Gauge,
+    pub windows_resident: Counter,
+    pub windows_fetched: Counter,
+    pub cut: Family<Why, Counter>,
+    mappings: Gauge,
+    mapped: Gauge,
+    memory: Family<Memory, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FoundAs {
+    found: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let mut registry = Registry::with_prefix("reelmap");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program", build);
+        let requests = Family::default();
+        registry.register("requests", "Requests by status of the answer", requests.clone());
+        let sent = Family::<Way, Counter>::default();
+        let help = "Body bytes that the kernel took, by the way they left";
+        registry.register_with_unit("sent", help, Unit::Bytes, sent.clone());
+        let connections = Gauge::default();
+        registry.register("connections", "Connections open", connections.clone());
+        let accepted = Counter::default();
+        registry.register("connections_accepted", "Connections accepted", accepted.clone());
+        let in_flight = Gauge::default();
+        registry.register("responses_in_flight", "Answers being sent", in_flight.clone());
+        let windows = Family::<FoundAs, Counter>::default();
+        let help = "Windows of files, found resident in memory or fetched from the disk";
+        registry.register("windows", help, windows.clone());
+        let cut = Family::default();
+        registry.register("responses_cut", "Answers that ended early, by cause", cut.clone());
+        let mappings = Gauge::default();
+        registry.register("mappings", "Files mapped", mappings.clone());
+        let mapped = Gauge::default();
+        let help = "Address space that mapped files take";
+        registry.register_with_unit("mapped", help, Unit::Bytes, mapped.clone());
+        let memory = Family::default();
+        let help = "Resident memory: anonymous is the program's own, file can be taken back \
+                    by the kernel at any time";
+        registry.register_with_unit("memory", help, Unit::Bytes, memory.clone());
+        let way = |way| sent.get_or_create_owned(&Way { way });
+        let found = |found| windows.get_or_create_owned(&FoundAs { found });
+        Metrics {
+            sent_writev: way(SentBy::writev),
+            sent_composed: way(SentBy::composed),
+            windows_resident: found("resident"),
+            windows_fetched: found("fetched"),
+            registry,
+            requests,
+            connections,
+            accepted,
+            in_flight,
+            cut,
+            mappings,
+            mapped,
+            memory,
+        }
+    }
+}
+
+impl Metrics {
+    /// The page, with the counts that others keep brought up to date.
+    pub fn page(&self, mappings: u64, mapped: u64) -> String {
+        self.mappings.set(clamped(mappings));
+        self.mapped.set(clamped(mapped));
+        for (kind, bytes) in resident() {
+            self.memory.get_or_create(&Memory { kind }).set(clamped(bytes));
+        }
+        let mut page = String::new();
+        // Writing to a `String` fails only where a metric's own text does, and these are static.
+        let _ = text::encode(&mut page, &self.registry);
+        page
+    }
+}
+
+fn clamped(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Resident memory by kind, in bytes, as the kernel tells (`proc_pid_status(5)`, since Linux 4.5).
+fn resident() -> Vec<(&'static str, u64)> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kinds = [("RssAnon:", "anonymous"), ("RssFile:", "file"), ("RssShmem:", "shared")];
+    kinds.into_iter().filter_map(|(key, kind)| Some((kind, kibibytes(&status, key)?))).collect()
+}
+
+fn kibibytes(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_shows_what_was_counted() {
+        let metrics = Metrics::default();
+        metrics.requests.get_or_create(&Status { status: 206 }).inc();
+        metrics.sent_writev.inc_by(20);
+        metrics.cut.get_or_create(&Why { why: "rewritten" }).inc();
+        metrics.windows_fetched.inc();
+        let page = metrics.page(2, 300);
+        for line in [
+            "reelmap_requests_total{status=\"206\"} 1",
+            "reelmap_sent_bytes_total{way=\"writev\"} 20",
+            "reelmap_responses_cut_total{why=\"rewritten\"} 1",
+            "reelmap_windows_total{found=\"fetched\"} 1",
+            "reelmap_windows_total{found=\"resident\"} 0",
+            "reelmap_mappings 2",
+            "reelmap_mapped_bytes 300",
+            "reelmap_connections 0",
+        ] {
+            assert!(page.lines().any(|shown| shown == line), "no {line} in\n{page}");
+        }
+        let anonymous = page.lines().find(|l| l.starts_with("reelmap_memory_bytes{kind=\"anonymous\""));
+        assert!(anonymous.is_some_and(|line| !line.ends_with(" 0")), "{page}");
+    }
+}
