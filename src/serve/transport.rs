@@ -1,0 +1,265 @@
+//! The socket under hyper. It knows which of the bytes that hyper writes are slices of a film, and
+//! looks at the film's file before each system call that sends of it; it closes clients that are
+//! too slow to ask, to read or to speak again.
+
+use super::{
+    exchange::{Connection, Cut},
+    framing::Framing,
+    ledger::{Ledger, position, settle},
+};
+use crate::{config::Limits, store::Drift};
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep, sleep, sleep_until},
+};
+
+/// Slices written by one call; hyper hands over no more.
+const SLICES: usize = 64;
+
+/// A connection that has sent so much without having to wait lets others have their turn.
+const TURN: usize = 1024 * 1024;
+
+/// A file whose time has changed and whose length has not is looked at again after this long, so
+/// often: an append sets the time a moment before the length.
+const SECOND_LOOK: Duration = Duration::from_millis(20);
+const SECOND_LOOKS: u8 = 3;
+
+/// How long a closed connection may still send, so that the answer it was given isn't lost to a
+/// reset (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A value of this type is one client's TCP connection.
+pub(super) struct Transport {
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    ledger: Arc<Ledger>,
+    framing: Framing,
+    limits: Limits,
+    /// When the head that is being received began.
+    head_since: Option<Instant>,
+    /// Since when the client has taken no byte that waits for it.
+    stalled_since: Option<Instant>,
+    /// When the wait for a client that goes on sending after its last answer ends.
+    lingers_until: Option<Instant>,
+    /// Rings at the next of these.
+    alarm: Option<Pin<Box<Sleep>>>,
+    /// Bytes sent since this connection last let others have their turn.
+    turn: usize,
+    /// How often a file that may be about to grow was looked at again, and the wait for the next.
+    second_looks: u8,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Transport {
+    pub(super) fn new(
+        stream: TcpStream,
+        connection: Arc<Connection>,
+        ledger: Arc<Ledger>,
+        limits: Limits,
+    ) -> Transport {
+        Transport {
+            stream,
+            connection,
+            ledger,
+            framing: Framing::new(limits.target),
+            limits,
+            head_since: None,
+            stalled_since: None,
+            lingers_until: None,
+            alarm: None,
+            turn: 0,
+            second_looks: 0,
+            pause: None,
+        }
+    }
+
+    /// Waits until `deadline`; ready when it has passed.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.deadline() != deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        alarm.as_mut().poll(cx)
+    }
+
+    /// Waits for the client to send: ready when it has taken too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(idle) = self.connection.idle_since().map(Instant::from_std) else {
+            return Poll::Pending;
+        };
+        match self.head_since {
+            Some(head) => {
+                ready!(self.poll_alarm(cx, head.max(idle) + self.limits.header_timeout));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            None => {
+                ready!(self.poll_alarm(cx, idle + self.limits.idle_timeout));
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// Waits for the client to take bytes: ready when it has taken none for too long.
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let since = *self.stalled_since.get_or_insert_with(Instant::now);
+        ready!(self.poll_alarm(cx, since + self.limits.write_timeout));
+        if let Some(next) = self.ledger.lock().front() {
+            next.cut(Cut::Stalled);
+        }
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Looks at the file behind the next loan: ready when it may be sent, or must not be.
+    fn poll_unharmed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            let loans = self.ledger.lock();
+            let Some(next) = loans.front() else { return Poll::Ready(Ok(())) };
+            let why = match next.drift() {
+                Drift::None | Drift::Grew => {
+                    self.second_looks = 0;
+                    return Poll::Ready(Ok(()));
+                }
+                Drift::Touched if self.second_looks < SECOND_LOOKS => {
+                    self.second_looks += 1;
+                    self.pause = Some(Box::pin(sleep(SECOND_LOOK)));
+                    continue;
+                }
+                Drift::Touched => Cut::Rewritten,
+                Drift::Shrank => Cut::Shrank,
+            };
+            next.cut(why);
+            return Poll::Ready(Err(io::Error::other("the file changed while it was sent")));
+        }
+    }
+
+    /// Writes `slices` up to the end of the first that is a loan.
+    fn poll_send(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut loans = self.ledger.lock();
+        let Some(at) = position(&loans, slices) else {
+            return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        };
+        let mut gathered = [IoSlice::new(&[]); SLICES];
+        gathered[..at].copy_from_slice(&slices[..at]);
+        gathered[at] = IoSlice::new(loans[0].sendable());
+        let sent = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &gathered[..=at]))?;
+        let before: usize = slices[..at].iter().map(|slice| slice.len()).sum();
+        settle(&mut loans, sent.saturating_sub(before));
+        Poll::Ready(Ok(sent))
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            let before = buffer.filled().len();
+            if Pin::new(&mut this.stream).poll_read(cx, buffer)?.is_pending() {
+                return this.poll_silence(cx);
+            }
+            let received = &buffer.filled()[before..];
+            if received.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let (kept, added) = this.framing.follow(received);
+            buffer.set_filled(before + kept);
+            if added.len() > buffer.remaining() {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            buffer.put_slice(added);
+            if let Some(number) = this.framing.two_lengths() {
+                this.connection.note_two_lengths(number);
+            }
+            let head_since = this.head_since.take();
+            if this.framing.in_head() {
+                this.head_since = head_since.or_else(|| Some(Instant::now()));
+            }
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.turn >= TURN {
+            this.turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let slices = &slices[..slices.len().min(SLICES)];
+        if position(&this.ledger.lock(), slices).is_some() {
+            ready!(this.poll_unharmed(cx))?;
+        }
+        match this.poll_send(cx, slices) {
+            Poll::Ready(Ok(sent)) => {
+                this.stalled_since = None;
+                this.turn += sent;
+                Poll::Ready(Ok(sent))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                this.turn = 0;
+                this.poll_stall(cx).map(Err)
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.lingers_until.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        let until = *this.lingers_until.get_or_insert_with(|| Instant::now() + LINGER);
+        let mut unheard = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut unheard);
+            match Pin::new(&mut this.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending if this.framing.in_request() => {
+                    return this.poll_alarm(cx, until).map(Ok);
+                }
+                Poll::Pending => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
