@@ -1,3 +1,4 @@
 //! reelmap serves video files by byte range out of memory-mapped slices.
 
+pub mod pages;
 pub mod plan;
