@@ -1,0 +1,138 @@
+// Plays a file in the page it is listed on. Where it plays and when stand in the location's hash,
+// `#play=<name>&t=<seconds>`, so the address in the bar is always the link to share.
+'use strict';
+{
+  const $ = id => document.getElementById(id);
+  const [player, media, title, now, jump, note, trouble, file] =
+    ['player', 'media', 'title', 'now', 'jump', 'note', 'trouble', 'file'].map($);
+  const pageTitle = document.title;
+
+  let current = null; // the link that plays
+  let wanted = null; // seconds to go to as soon as the file's length is known
+  let timer = null;
+
+  // `90.5`, `1:30.5`, `00:01:30.500` in seconds; null for anything else.
+  const seconds = text => {
+    const match = /^(-?)(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)$/.exec(text.trim());
+    if (!match) return null;
+    const [, minus, h, m, s] = match;
+    if ((m && s >= 60) || (h && m >= 60)) return null;
+    const sum = (h ?? 0) * 3600 + (m ?? 0) * 60 + Number(s);
+    return minus ? -sum : sum;
+  };
+
+  const clock = t => {
+    const ms = Math.round(t * 1000);
+    const [h, m] = [Math.floor(ms / 3600000), Math.floor(ms / 60000) % 60];
+    const s = (ms % 60000 / 1000).toFixed(3).padStart(6, '0');
+    return h ? `${h}:${String(m).padStart(2, '0')}:${s}` : `${m}:${s}`;
+  };
+
+  const say = text => {
+    note.textContent = text;
+    jump.setAttribute('aria-invalid', String(text !== ''));
+  };
+
+  const seek = t => {
+    if (t === null) return say('Write a time as 90.5, 1:30.5 or 00:01:30.500.');
+    if (t < 0) return say('Times begin at 0.');
+    if (t > media.duration) return say(`That is past the end, ${clock(media.duration)}.`);
+    say('');
+    if (media.readyState === HTMLMediaElement.HAVE_NOTHING) wanted = t;
+    else media.currentTime = t;
+  };
+
+  // A name is compared as text, since whoever passes a link on may decode or encode it anew.
+  const key = link => link.getAttribute('href').slice(2);
+  const text = name => {
+    try { return decodeURIComponent(name); } catch { return name; }
+  };
+
+  const remember = how => {
+    clearTimeout(timer);
+    timer = null;
+    if (!current) return;
+    const t = Math.round((wanted ?? media.currentTime) * 1000) / 1000;
+    const hash = `#play=${key(current)}&t=${t}`;
+    if (hash !== location.hash) history[how](null, '', hash);
+  };
+  // Browsers refuse an address that changes too often.
+  const rememberSoon = () => { timer ??= setTimeout(remember, 1000, 'replaceState'); };
+
+  const open = link => {
+    if (current === link) return;
+    current?.removeAttribute('aria-current');
+    current = link;
+    wanted = null;
+    link.setAttribute('aria-current', 'true');
+    title.replaceChildren(link.firstElementChild.cloneNode(true));
+    document.title = `${title.textContent} – reelmap`;
+    file.href = link.href;
+    trouble.textContent = jump.value = '';
+    say('');
+    now.textContent = clock(0);
+    media.className = link.dataset.play;
+    media.src = link.href;
+    player.hidden = false;
+  };
+
+  const close = () => {
+    if (!current) return;
+    current.removeAttribute('aria-current');
+    current = wanted = null;
+    media.removeAttribute('src');
+    media.load();
+    player.hidden = true;
+    document.title = pageTitle;
+  };
+
+  // What the address names stands ready at its time; it plays when asked to.
+  const follow = () => {
+    const hash = new Map(location.hash.slice(1).split('&').map(part => part.split('=', 2)));
+    const name = text(hash.get('play') ?? '');
+    const link = [...document.querySelectorAll('a[data-play]')].find(a => text(key(a)) === name);
+    if (!link) return close();
+    open(link);
+    seek(seconds(text(hash.get('t') ?? '')) ?? 0);
+  };
+
+  document.addEventListener('click', event => {
+    const link = event.target.closest('a[data-play]');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    open(link);
+    remember('pushState');
+    media.play().catch(() => {}); // the error event says why
+    media.focus({ preventScroll: true });
+    player.scrollIntoView({ block: 'start' });
+  });
+  $('go').addEventListener('submit', event => {
+    event.preventDefault();
+    seek(seconds(jump.value));
+  });
+  jump.addEventListener('input', () => say(''));
+  $('close').addEventListener('click', () => {
+    const link = current;
+    close();
+    history.pushState(null, '', location.pathname + location.search);
+    link?.focus();
+  });
+
+  media.addEventListener('loadedmetadata', () => {
+    const t = wanted;
+    wanted = null;
+    if (t) seek(t);
+  });
+  media.addEventListener('error', () => {
+    if (current) trouble.textContent = 'This browser cannot play the file here. Opening it may help.';
+  });
+  for (const type of ['timeupdate', 'seeking', 'seeked']) {
+    media.addEventListener(type, () => {
+      now.textContent = clock(media.currentTime);
+      rememberSoon();
+    });
+  }
+  media.addEventListener('pause', () => remember('replaceState'));
+  window.addEventListener('hashchange', follow);
+  follow();
+}

@@ -1,0 +1,56 @@
+//! The sentence under an error. It names neither the path nor the cause: those go to the log.
+
+use http::StatusCode;
+
+/// The body of an answer that has nothing else to say: the status in words, then what to do
+/// about it where there is something to do.
+pub fn message(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "400 bad request: the request could not be understood.\n",
+        403 => "403 forbidden: this is not yours to read or write.\n",
+        404 => "404 not found: there is nothing here by that name.\n",
+        405 => "405 method not allowed: see the Allow header for those that are.\n",
+        406 => "406 not acceptable: there is no such form of it.\n",
+        408 => "408 request timeout: the request took too long to arrive.\n",
+        409 => "409 conflict: it does not fit what is already stored.\n",
+        410 => "410 gone: it was here, and will not come back.\n",
+        411 => "411 length required: say how long the body is.\n",
+        412 => "412 precondition failed: it is no longer what the request expects.\n",
+        413 => "413 content too large: more than may be stored here.\n",
+        414 => "414 URI too long.\n",
+        415 => "415 unsupported media type: times cannot be looked up in this kind of file.\n",
+        416 => "416 range not satisfiable: it asks for what lies beyond the end.\n",
+        422 => "422 unprocessable content: the file is not what its name says.\n",
+        429 => "429 too many requests: come back later.\n",
+        431 => "431 request header fields too large.\n",
+        500 => "500 internal server error: the log of the server says more.\n",
+        501 => "501 not implemented.\n",
+        503 => "503 service unavailable: busy or closing, come back later.\n",
+        505 => "505 HTTP version not supported.\n",
+        507 => "507 insufficient storage: there is no room left.\n",
+        _ if status.is_server_error() => "The server could not answer.\n",
+        _ if status.is_client_error() => "The request was refused.\n",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_one_line_that_begins_with_its_status() {
+        for code in 400..600 {
+            let status = StatusCode::from_u16(code).unwrap();
+            let text = message(status);
+            assert!(text.ends_with(".\n") && text.lines().count() == 1, "{code}: {text:?}");
+            let named = text.starts_with(|c: char| c.is_ascii_digit());
+            assert!(!named || text.starts_with(&format!("{code} ")), "{code}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_error_says_nothing() {
+        assert_eq!(message(StatusCode::NOT_MODIFIED), "");
+    }
+}
