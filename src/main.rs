@@ -1,3 +1,108 @@
-//! The `reelmap` command.
+//! The `reelmap` command: what was typed becomes a server, or a question to one.
 
-fn main() {}
+use anyhow::{Context, Result};
+use clap::Parser;
+use reelmap::{
+    config::{self, Cli, Command, Config, LogLevel},
+    health, serve,
+    telemetry::{self, AccessLog},
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::process::ExitCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(flags) => run(flags),
+        Command::Health(flags) => health::ask(&flags.url()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("reelmap: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: config::Serve) -> Result<()> {
+    let config = Config::new(flags, raise_descriptors())?;
+    let _log = telemetry::log_to_stderr(level(config.log_level));
+    let (access_log, _lines) = match config.access_log {
+        config::AccessLog::Off => (AccessLog::Off, None),
+        config::AccessLog::Text => AccessLog::text(),
+        config::AccessLog::Json => AccessLog::json(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.threads)
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let outcome = runtime.block_on(serve_until_told(config, access_log));
+    // A disk that doesn't answer holds nobody up now.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve_until_told(config: Config, access_log: AccessLog) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let listeners =
+        config.listen.iter().map(|at| serve::listen(*at)).collect::<Result<Vec<_>>>()?;
+    let urls = listeners.iter().map(|listener| Ok(format!("http://{}/", listener.local_addr()?)));
+    let urls = urls.collect::<Result<Vec<_>>>()?.join(" and ");
+    let root = config.root.display().to_string();
+    let app = serve::App::new(config, access_log)?;
+    tracing::info!("serving {root} at {urls}");
+    serve::run(listeners, app, async move {
+        signals.next().await;
+        tracing::info!("stopping: answers under way may finish, a second signal ends them");
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(1);
+        });
+    })
+    .await;
+    Ok(())
+}
+
+/// A value of this type hears the signals that end a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Signals { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Raises the number of files this process may open as far as it may, and tells it.
+fn raise_descriptors() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}

@@ -1,7 +1,7 @@
 //! Which of the things that a server has is meant by a request's target.
 
-use percent_encoding::percent_decode_str;
 use crate::store::root::Place;
+use percent_encoding::percent_decode_str;
 
 /// A value of this type is what a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,1 +1,245 @@
 //! Facts about a request and a representation in, a decision out. Pure: no files, no async, no clock.
+//!
+//! ```text
+//! request ────────┐
+//! representation ─┼─> conditional ─┬─> 304, 412
+//! now ────────────┘                └─> range ─┬─> 200, 416
+//!                                             ├─> 206: one span
+//!                                             └─> multipart ──> 206: head, span, head, span, ..., close
+//! ```
+
+mod conditional;
+mod content_type;
+mod multipart;
+mod range;
+#[cfg(test)]
+mod tests;
+mod validator;
+
+use std::{ops::Range, time::SystemTime, vec};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{
+        ACCEPT_RANGES, AsHeaderName, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+        LAST_MODIFIED,
+    },
+};
+
+pub use self::content_type::content_type;
+use self::{
+    conditional::{Current, Outcome},
+    range::Ranges,
+    validator::Date,
+};
+
+/// What is known of the bytes a URL names; made once an asset, so that no request formats it anew.
+///
+/// The ETag is strong, and made of length and modification time alone: every machine that serves
+/// a copy with its time preserved names it alike (RFC 9110 §8.8.3).
+#[derive(Clone, Debug)]
+pub struct Representation {
+    length: u64,
+    etag: HeaderValue,
+    modified: Date,
+    last_modified: HeaderValue,
+    content_type: HeaderValue,
+}
+
+impl Representation {
+    pub fn new(length: u64, modified: SystemTime, content_type: HeaderValue) -> Self {
+        let etag = validator::etag(length, modified);
+        let modified = Date::from(modified);
+        Self { length, etag, modified, last_modified: modified.to_header(), content_type }
+    }
+
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub fn etag(&self) -> &HeaderValue {
+        &self.etag
+    }
+
+    pub fn content_type(&self) -> &HeaderValue {
+        &self.content_type
+    }
+}
+
+/// The methods that fetch; any other is refused before a plan is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+}
+
+/// A piece of a body: bytes composed here, or a half-open span of the representation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Bytes(Bytes),
+    Span(Range<u64>),
+}
+
+impl Part {
+    pub fn length(&self) -> u64 {
+        match self {
+            Part::Bytes(bytes) => bytes.len() as u64,
+            Part::Span(span) => span.end - span.start,
+        }
+    }
+}
+
+/// The pieces of a body in the order they are sent; none or one of them take no heap.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    first: Option<Part>,
+    rest: vec::IntoIter<Part>,
+}
+
+impl From<Part> for Parts {
+    fn from(part: Part) -> Self {
+        Self { first: Some(part), rest: vec::IntoIter::default() }
+    }
+}
+
+impl From<Vec<Part>> for Parts {
+    fn from(parts: Vec<Part>) -> Self {
+        Self { first: None, rest: parts.into_iter() }
+    }
+}
+
+impl Iterator for Parts {
+    type Item = Part;
+
+    fn next(&mut self) -> Option<Part> {
+        self.first.take().or_else(|| self.rest.next())
+    }
+}
+
+/// An answer, decided but not sent: `length` is the sum of its parts.
+///
+/// `length` is also what Content-Length says, but for the answers that have no body to measure:
+/// to HEAD (where the header tells what GET would send) and 304 (where there is no such header).
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub parts: Parts,
+    pub length: u64,
+}
+
+/// Decides the answer: preconditions first, then the range, as RFC 9110 §13.2.2 orders them.
+pub fn plan(
+    method: Method,
+    request: &HeaderMap,
+    representation: &Representation,
+    now: SystemTime,
+) -> Plan {
+    let now = Date::from(now);
+    // A date that lies ahead is replaced by now, or caches would be told of the future (§8.8.2.1).
+    let modified = representation.modified.min(now);
+    let current = Current { etag: representation.etag.as_bytes(), modified, now };
+
+    let mut plan = match conditional::evaluate(request, &current) {
+        Outcome::NotModified => Plan::not_modified(),
+        Outcome::PreconditionFailed => Plan::precondition_failed(),
+        // Only GET knows ranges (§14.2), and an If-Range that fails asks for the whole (§13.1.5).
+        Outcome::Proceed if method == Method::Get && conditional::if_range(request, &current) => {
+            Plan::ranged(range::select(request, representation.length), representation)
+        }
+        Outcome::Proceed => Plan::whole(representation),
+    };
+
+    plan.headers.insert(ACCEPT_RANGES, HeaderValue::from_static(range::UNIT));
+    plan.headers.insert(ETAG, representation.etag.clone());
+    let last_modified = if modified == representation.modified {
+        representation.last_modified.clone()
+    } else {
+        modified.to_header()
+    };
+    plan.headers.insert(LAST_MODIFIED, last_modified);
+
+    if method == Method::Head {
+        (plan.parts, plan.length) = (Parts::default(), 0);
+    }
+    plan
+}
+
+impl Plan {
+    fn new(status: StatusCode, content_type: HeaderValue, parts: Parts, length: u64) -> Self {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(CONTENT_LENGTH, length.into());
+        Self { status, headers, parts, length }
+    }
+
+    fn span(status: StatusCode, span: Range<u64>, content_type: &HeaderValue) -> Self {
+        let part = Part::Span(span);
+        let length = part.length();
+        let parts = if length == 0 { Parts::default() } else { part.into() };
+        Self::new(status, content_type.clone(), parts, length)
+    }
+
+    fn message(status: StatusCode, text: String) -> Self {
+        let part = Part::Bytes(text.into());
+        let length = part.length();
+        let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+        Self::new(status, content_type, part.into(), length)
+    }
+
+    fn ranged(ranges: Ranges, of: &Representation) -> Self {
+        match ranges {
+            Ranges::None => Self::whole(of),
+            Ranges::Unsatisfiable => Self::unsatisfiable(of.length),
+            Ranges::One(span) => Self::single(span, of),
+            Ranges::Several(spans) => Self::multipart(spans, of),
+        }
+    }
+
+    fn whole(of: &Representation) -> Self {
+        Self::span(StatusCode::OK, 0..of.length, &of.content_type)
+    }
+
+    fn single(span: Range<u64>, of: &Representation) -> Self {
+        let content_range = range::content_range(&span, of.length);
+        let mut plan = Self::span(StatusCode::PARTIAL_CONTENT, span, &of.content_type);
+        plan.headers.insert(CONTENT_RANGE, header(content_range));
+        plan
+    }
+
+    fn multipart(spans: Vec<Range<u64>>, of: &Representation) -> Self {
+        let boundary = multipart::boundary(&of.etag);
+        let parts = multipart::parts(spans, of, &boundary);
+        let length = parts.iter().map(Part::length).fold(0, u64::saturating_add);
+        let content_type = header(format!("multipart/byteranges; boundary={boundary}"));
+        Self::new(StatusCode::PARTIAL_CONTENT, content_type, parts.into(), length)
+    }
+
+    fn unsatisfiable(length: u64) -> Self {
+        let text = format!("none of the range asked for lies within the file's {length} bytes\n");
+        let mut plan = Self::message(StatusCode::RANGE_NOT_SATISFIABLE, text);
+        plan.headers.insert(CONTENT_RANGE, header(range::unsatisfied(length)));
+        plan
+    }
+
+    fn not_modified() -> Self {
+        let headers = HeaderMap::with_capacity(4);
+        Self { status: StatusCode::NOT_MODIFIED, headers, parts: Parts::default(), length: 0 }
+    }
+
+    fn precondition_failed() -> Self {
+        let text = "the file is not in the state that the request demands\n".to_owned();
+        Self::message(StatusCode::PRECONDITION_FAILED, text)
+    }
+}
+
+fn header(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("printable ASCII makes a header value")
+}
+
+/// The field's value, if exactly one line has that name: a field that isn't a list means nothing twice.
+fn only_line(request: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
+    let mut lines = request.get_all(name).into_iter();
+    lines.next().filter(|_| lines.next().is_none())
+}

@@ -85,7 +85,8 @@ impl http_body::Body for Body {
             })),
             Body::Film(film) => film.poll_next(cx).map(|next| {
                 next.map(|bytes| {
-                    film.left = film.left.saturating_sub(bytes.as_ref().map_or(0, Bytes::len) as u64);
+                    film.left =
+                        film.left.saturating_sub(bytes.as_ref().map_or(0, Bytes::len) as u64);
                     bytes.map(Frame::data)
                 })
             }),
@@ -149,8 +150,7 @@ impl Film {
     fn start_fetch(&self) -> (Range<u64>, OffRuntime<()>) {
         let window = self.window(FETCH);
         let next = window.end..self.span.end.min(window.end.saturating_add(WINDOW));
-        let (asset, exchange, wanted) =
-            (self.asset.clone(), self.exchange.clone(), window.clone());
+        let (asset, exchange, wanted) = (self.asset.clone(), self.exchange.clone(), window.clone());
         let fetch = OffRuntime::start(move || {
             if asset.remote() && asset.drift_synced()? == Drift::Shrank {
                 exchange.cut(Cut::Shrank);

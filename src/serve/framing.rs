@@ -82,7 +82,8 @@ impl Framing {
                 At::Head(head) => {
                     let line = rest.iter().position(|byte| *byte == b'\n');
                     let part = &rest[..line.unwrap_or(rest.len())];
-                    if head.lines == 0 && head.length + part.len() > self.target_limit + 2 * METHOD {
+                    if head.lines == 0 && head.length + part.len() > self.target_limit + 2 * METHOD
+                    {
                         let kept = (self.target_limit + METHOD).saturating_sub(head.length);
                         let before = received.len() - rest.len();
                         self.at = At::Deaf;

@@ -27,7 +27,12 @@ pub(super) struct Loan {
 const LAST_IN_ONE: usize = 64 * 1024;
 
 impl Loan {
-    pub(super) fn new(slice: Bytes, asset: Arc<Asset>, exchange: Arc<Exchange>, last: bool) -> Loan {
+    pub(super) fn new(
+        slice: Bytes,
+        asset: Arc<Asset>,
+        exchange: Arc<Exchange>,
+        last: bool,
+    ) -> Loan {
         Loan { length: slice.len(), slice, asset, exchange, last }
     }
 

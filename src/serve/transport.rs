@@ -146,7 +146,11 @@ impl Transport {
     }
 
     /// Writes `slices` up to the end of the first that is a loan.
-    fn poll_send(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let mut loans = self.ledger.lock();
         let Some(at) = position(&loans, slices) else {
             return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);

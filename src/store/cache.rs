@@ -1,10 +1,6 @@
 //! The assets that are open: each file mapped once, bounded by number, checked at every request.
 
-use super::{
-    Asset, Found, Identity, Root,
-    mapping::Census,
-    root::Place,
-};
+use super::{Asset, Found, Identity, Root, mapping::Census, root::Place};
 use std::{
     collections::HashMap,
     fs::File,

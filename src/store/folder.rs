@@ -20,19 +20,20 @@ pub struct Name {
 impl Root {
     /// The names in `folder`, which was found at `place`, unsorted, at most `most` of them, and
     /// whether there are more. Waits for the disk.
-    pub fn names(&self, place: &Place, folder: OwnedFd, most: usize) -> io::Result<(Vec<Name>, bool)> {
+    pub fn names(
+        &self,
+        place: &Place,
+        folder: OwnedFd,
+        most: usize,
+    ) -> io::Result<(Vec<Name>, bool)> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&folder)? {
             let entry = entry?;
             let bytes = entry.file_name().to_bytes();
             let segments = place.segments().map(|s| s.as_encoded_bytes()).chain([bytes]);
             let Some(inside) = Place::new(segments) else { continue };
-            let look = rustix::fs::statx(
-                &folder,
-                entry.file_name(),
-                AtFlags::SYMLINK_NOFOLLOW,
-                WANTED,
-            );
+            let look =
+                rustix::fs::statx(&folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW, WANTED);
             let stat = match look {
                 Ok(stat) if kind(&stat) == FileType::Symlink => match self.stat(&inside) {
                     Ok(target) => target,

@@ -72,8 +72,9 @@ impl Mapping {
         if length == 0 {
             return Ok(Mapping { whole: Bytes::new(), map: None });
         }
-        let length = usize::try_from(length)
-            .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "larger than memory can map"))?;
+        let length = usize::try_from(length).map_err(|_| {
+            io::Error::new(io::ErrorKind::FileTooLarge, "larger than memory can map")
+        })?;
         // SAFETY: `Mmap::map` asks that the bytes not change while a `&[u8]` to them is read. No
         // code in this program reads through one: slices of a mapping go to `writev`, `sendfile`
         // and `madvise` alone, by address and length, and the kernel copes with a file that

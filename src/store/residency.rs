@@ -41,7 +41,9 @@ pub fn fetch(asset: &Asset, span: Range<u64>, next: Range<u64>) -> io::Result<()
         let _ = rustix::fs::fadvise(asset.file(), next.start, Some(length), Advice::WillNeed);
     }
     match asset.mapping().populate(span.clone()) {
-        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => read(asset, span),
+        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+            read(asset, span)
+        }
         outcome => outcome,
     }
 }

@@ -42,7 +42,11 @@ impl Place {
 
     /// Its segments, from the root down.
     pub fn segments(&self) -> impl Iterator<Item = &OsStr> {
-        self.0.as_bytes().split(|byte| *byte == b'/').filter(|s| !s.is_empty()).map(OsStr::from_bytes)
+        self.0
+            .as_bytes()
+            .split(|byte| *byte == b'/')
+            .filter(|s| !s.is_empty())
+            .map(OsStr::from_bytes)
     }
 
     /// The last segment; empty for the root.
@@ -75,8 +79,7 @@ impl Root {
     pub fn open(path: &Path) -> io::Result<Root> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-        let probe =
-            rustix::fs::openat2(&folder, ".", flags, Mode::empty(), ResolveFlags::BENEATH);
+        let probe = rustix::fs::openat2(&folder, ".", flags, Mode::empty(), ResolveFlags::BENEATH);
         Ok(Root { folder, beneath: probe.is_ok() })
     }
 
@@ -211,7 +214,8 @@ mod tests {
             }
             assert!(matches!(root.find(&place("folder").unwrap()), Ok(Found::Folder(_))));
             assert!(matches!(root.find(&Place::default()), Ok(Found::Folder(_))));
-            let nothing = ["out", "absolute", "magic", "loop", "fifo", "socket", "none", "film.mp4/x"];
+            let nothing =
+                ["out", "absolute", "magic", "loop", "fifo", "socket", "none", "film.mp4/x"];
             for name in nothing {
                 let error = root.find(&place(name).unwrap()).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::NotFound, "{name}: {error:?}");

@@ -3,7 +3,7 @@
 use super::unhurried;
 use serde::Serialize;
 use std::{io::Write, net::IpAddr, time::Duration};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, macros::format_description};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 
 /// A value of this type is one request and what became of its answer.
@@ -34,15 +34,15 @@ pub enum AccessLog {
 
 impl AccessLog {
     /// A log of text lines on standard output, until the guard is dropped.
-    pub fn text() -> (AccessLog, WorkerGuard) {
+    pub fn text() -> (AccessLog, Option<WorkerGuard>) {
         let (writer, guard) = unhurried(std::io::stdout());
-        (AccessLog::Text(writer), guard)
+        (AccessLog::Text(writer), Some(guard))
     }
 
     /// A log of JSON lines on standard output, until the guard is dropped.
-    pub fn json() -> (AccessLog, WorkerGuard) {
+    pub fn json() -> (AccessLog, Option<WorkerGuard>) {
         let (writer, guard) = unhurried(std::io::stdout());
-        (AccessLog::Json(writer), guard)
+        (AccessLog::Json(writer), Some(guard))
     }
 
     pub fn is_on(&self) -> bool {
@@ -91,9 +91,11 @@ fn as_seconds<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok,
     to.serialize_f64(duration.as_micros() as f64 / 1e6)
 }
 
+/// The time in UTC, to the millisecond (RFC 3339).
 fn now() -> String {
-    let now = OffsetDateTime::now_utc();
-    now.replace_millisecond(now.millisecond()).unwrap_or(now).format(&Rfc3339).unwrap_or_default()
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    OffsetDateTime::now_utc().format(format).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -115,6 +117,7 @@ mod tests {
 
     #[test]
     fn text_is_one_line_whatever_was_asked() {
+        assert_eq!(now().len(), "2026-11-22T09:30:00.000Z".len());
         assert_eq!(
             line("/film.mp4", Some("bytes=0-99")).text("T"),
             "T 127.0.0.1 \"GET /film.mp4\" 206 100 \"bytes=0-99\" 0.001500 complete\n"

@@ -166,7 +166,8 @@ mod tests {
         ] {
             assert!(page.lines().any(|shown| shown == line), "no {line} in\n{page}");
         }
-        let anonymous = page.lines().find(|l| l.starts_with("reelmap_memory_bytes{kind=\"anonymous\""));
+        let anonymous =
+            page.lines().find(|l| l.starts_with("reelmap_memory_bytes{kind=\"anonymous\""));
         assert!(anonymous.is_some_and(|line| !line.ends_with(" 0")), "{page}");
     }
 }

@@ -1,0 +1,45 @@
+//! Asks a running server whether it is well: what a container's health check calls.
+
+use anyhow::{Context, Result, bail, ensure};
+use http::Uri;
+use std::{
+    io::{Read, Write},
+    net::{TcpStream, ToSocketAddrs},
+    time::Duration,
+};
+
+/// How long each step may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Asks `url`; an error says why the server isn't well.
+pub fn ask(url: &str) -> Result<()> {
+    let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
+    ensure!(uri.scheme_str() == Some("http"), "{url} does not begin with http://");
+    let authority = uri.authority().with_context(|| format!("{url} names no host"))?;
+    let host = authority.host().trim_matches(['[', ']']);
+    let address = (host, authority.port_u16().unwrap_or(80))
+        .to_socket_addrs()
+        .with_context(|| format!("cannot find {host}"))?
+        .next()
+        .with_context(|| format!("{host} has no address"))?;
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let status = exchange(&address, authority.as_str(), target)
+        .with_context(|| format!("no answer from {url}"))?;
+    if status != "200" {
+        bail!("{url} answered {status}");
+    }
+    Ok(())
+}
+
+fn exchange(address: &std::net::SocketAddr, host: &str, target: &str) -> Result<String> {
+    let mut stream = TcpStream::connect_timeout(address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    let mut head = Vec::new();
+    stream.take(4096).read_to_end(&mut head)?;
+    let line = String::from_utf8_lossy(&head);
+    let mut words = line.lines().next().unwrap_or_default().split(' ');
+    ensure!(words.next().is_some_and(|word| word.starts_with("HTTP/1.")), "that is not HTTP");
+    Ok(words.next().unwrap_or_default().to_owned())
+}

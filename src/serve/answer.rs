@@ -1,0 +1,123 @@
+//! From a decision to the response that hyper sends, with what every answer carries.
+
+use super::{body::Body, exchange::Exchange, ledger::Ledger};
+use crate::{pages, plan::Plan, store::Asset};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONNECTION, CONTENT_LENGTH,
+        CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use std::sync::Arc;
+
+/// The methods that are understood.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// What a page of another origin may send. `Range` and the conditions are not on the list that
+/// browsers grant by themselves (Fetch, "CORS-safelisted request-header").
+const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since",
+);
+
+/// What it may read of an answer, beside what browsers grant by themselves.
+const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Content-Range, Accept-Ranges, Content-Length, ETag, Last-Modified, Date",
+);
+
+/// A value of this type makes the answer of one exchange.
+pub(super) struct Answer {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) head_only: bool,
+}
+
+impl Answer {
+    /// What `plan` decided, with the spans of `asset`.
+    pub(super) fn film(
+        self,
+        plan: Plan,
+        asset: Arc<Asset>,
+        ledger: &Arc<Ledger>,
+    ) -> Response<Body> {
+        let Plan { status, headers, parts, length } = plan;
+        self.exchange.promise(status.as_u16(), length);
+        let body = Body::film(asset, parts, length, self.exchange.clone(), ledger.clone());
+        self.response(status, headers, body)
+    }
+
+    /// Bytes that the server composed.
+    pub(super) fn composed(
+        self,
+        status: StatusCode,
+        content_type: &'static str,
+        bytes: impl Into<Bytes>,
+    ) -> Response<Body> {
+        let bytes = bytes.into();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_LENGTH, bytes.len().into());
+        let bytes = if self.head_only { Bytes::new() } else { bytes };
+        self.exchange.promise(status.as_u16(), bytes.len() as u64);
+        let body = Body::composed(bytes, self.exchange.clone());
+        self.response(status, headers, body)
+    }
+
+    /// The sentence for `status`.
+    pub(super) fn message(self, status: StatusCode) -> Response<Body> {
+        self.composed(status, pages::TEXT, pages::message(status))
+    }
+
+    /// The same, after which the connection is closed: what follows the request can't be trusted.
+    pub(super) fn last_message(self, status: StatusCode) -> Response<Body> {
+        let close = HeaderValue::from_static("close");
+        self.message(status).with(CONNECTION, close)
+    }
+
+    /// 405, with the methods that are understood (RFC 9110 §15.5.6).
+    pub(super) fn method_not_allowed(self) -> Response<Body> {
+        self.message(StatusCode::METHOD_NOT_ALLOWED).with(ALLOW, METHODS)
+    }
+
+    /// What `OPTIONS` gets: the methods, and what a page of another origin may do.
+    pub(super) fn options(self) -> Response<Body> {
+        let cors = self.exchange.app().config.cors;
+        self.exchange.promise(StatusCode::NO_CONTENT.as_u16(), 0);
+        let body = Body::composed(Bytes::new(), self.exchange.clone());
+        let response =
+            self.response(StatusCode::NO_CONTENT, HeaderMap::new(), body).with(ALLOW, METHODS);
+        if !cors {
+            return response;
+        }
+        response
+            .with(ACCESS_CONTROL_ALLOW_METHODS, METHODS)
+            .with(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS)
+            .with(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"))
+    }
+
+    fn response(self, status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        let response = response.with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if !self.exchange.app().config.cors {
+            return response;
+        }
+        response
+            .with(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
+            .with(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS)
+    }
+}
+
+/// A response with one more header.
+pub(super) trait With {
+    fn with(self, name: HeaderName, value: HeaderValue) -> Self;
+}
+
+impl With for Response<Body> {
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers_mut().insert(name, value);
+        self
+    }
+}

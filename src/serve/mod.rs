@@ -1,0 +1,193 @@
+//! Where all meet: sockets in, slices of films out. The only folder that knows hyper.
+//!
+//! ```text
+//!   mod: accept ─> transport ─> hyper ─> service: route ─> store ─> plan
+//!                      ▲                                              │
+//!                      └── slices ── hyper <── body: windows <────────┘
+//! ```
+
+mod answer;
+mod body;
+mod exchange;
+mod framing;
+mod ledger;
+mod off_runtime;
+mod service;
+mod transport;
+
+use self::{
+    exchange::Connection, ledger::Ledger, off_runtime::OffRuntime, service::Service,
+    transport::Transport,
+};
+use crate::{
+    config::Config,
+    plan::Representation,
+    store::{Cache, Root},
+    telemetry::{AccessLog, Metrics},
+};
+use anyhow::{Context, Result};
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
+use std::{
+    convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{interval, sleep, timeout},
+};
+
+/// Connections that the kernel finishes and keeps until they are accepted.
+const BACKLOG: u32 = 4096;
+
+/// How often files that are gone are let go of.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// A value of this type is what all connections share.
+pub struct App {
+    config: Config,
+    cache: Cache<Representation>,
+    metrics: Metrics,
+    access_log: AccessLog,
+}
+
+impl App {
+    /// Opens the root that `config` names.
+    pub fn new(config: Config, access_log: AccessLog) -> Result<App> {
+        let root = Root::open(&config.root)
+            .with_context(|| format!("cannot open the folder {}", config.root.display()))?;
+        let cache = Cache::new(root, config.open_files, service::describe);
+        Ok(App { config, cache, metrics: Metrics::default(), access_log })
+    }
+}
+
+/// Listens at `address`.
+pub fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A server that is started anew doesn't wait for its old connections to time out.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Answers requests until `shutdown` is done, then lets those under way finish for as long as the
+/// configuration's drain allows.
+pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Output = ()>) {
+    let app = Arc::new(app);
+    let permits = Arc::new(Semaphore::new(app.config.limits.connections));
+    let graceful = Arc::new(GracefulShutdown::new());
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        tasks.spawn(accept(listener, app.clone(), permits.clone(), graceful.clone()));
+    }
+    tasks.spawn(sweep(app.clone()));
+    shutdown.await;
+    tasks.shutdown().await;
+    let Some(graceful) = Arc::into_inner(graceful) else { return };
+    let open = graceful.count();
+    if timeout(app.config.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!("of {open} connections some were not done in time and are cut");
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    app: Arc<App>,
+    permits: Arc<Semaphore>,
+    graceful: Arc<GracefulShutdown>,
+) {
+    let mut pause = Duration::ZERO;
+    loop {
+        // Without a permit nothing is accepted: the client waits in the kernel's queue.
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                pause = Duration::ZERO;
+                connect(stream, peer, &app, &graceful, permit);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                pause = (pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
+                tracing::warn!("cannot accept a connection, waiting for {pause:?}: {error}");
+                sleep(pause).await;
+            }
+        }
+    }
+}
+
+/// Whether the client that was to be accepted is to blame, and the next may do better.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | TimedOut)
+}
+
+/// Serves one connection in a task of its own.
+fn connect(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: &Arc<App>,
+    graceful: &GracefulShutdown,
+    permit: OwnedSemaphorePermit,
+) {
+    let limits = app.config.limits;
+    let connection = Arc::new(Connection::new(peer));
+    let ledger = Arc::new(Ledger::default());
+    // The head of an answer must not wait for a lost acknowledgement (Nagle): what belongs
+    // together is written together here.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!("{peer} left at once: {error}");
+        return;
+    }
+    let transport = Transport::new(stream, connection.clone(), ledger.clone(), limits);
+    let service = Service { app: app.clone(), connection, ledger };
+    let answer = hyper::service::service_fn(move |request| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(service.answer(request).await) }
+    });
+    let serving = http1::Builder::new()
+        // The transport keeps these times itself, since hyper's timer does not tell an idle client
+        // from a slow one.
+        .header_read_timeout(None)
+        .max_header_size(limits.head)
+        .max_buf_size(limits.head)
+        // A client that has sent all it will (`nc -N`) still gets its answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(transport), answer);
+    let serving = graceful.watch(serving);
+    let app = app.clone();
+    tokio::spawn(async move {
+        app.metrics.accepted.inc();
+        app.metrics.connections.inc();
+        let outcome = pin!(serving).await;
+        app.metrics.connections.dec();
+        drop(permit);
+        if let Err(error) = outcome {
+            report(&error, peer);
+        }
+    });
+}
+
+/// Logs why a connection ended, at the level of a thing that clients do.
+fn report(error: &hyper::Error, peer: SocketAddr) {
+    tracing::debug!("the connection of {peer} ended: {error:#}");
+}
+
+/// Lets go of files that are gone, every now and then.
+async fn sweep(app: Arc<App>) {
+    let mut rounds = interval(SWEEP);
+    loop {
+        rounds.tick().await;
+        let app = app.clone();
+        let swept = OffRuntime::start(move || {
+            app.cache.sweep();
+            Ok(())
+        });
+        if let Err(error) = swept.await {
+            tracing::error!("looking for files that are gone failed: {error}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! One request, top to bottom: checked, routed, found, planned, answered.
+
+use super::{
+    App,
+    answer::{Answer, With},
+    body::Body,
+    exchange::{Connection, Exchange},
+    ledger::Ledger,
+    off_runtime::OffRuntime,
+};
+use crate::{
+    pages::{self, Listing, Node},
+    plan::{self, Representation, content_type, plan},
+    route::{Route, Stray},
+    store::{Asset, Found, root::Place},
+    telemetry::metrics,
+};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, VARY},
+};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use std::{ffi::OsString, io, os::fd::OwnedFd, sync::Arc, time::SystemTime};
+
+/// The longest body of a request that means nothing which is read and forgotten, so that the next
+/// request on the connection is understood. A longer one ends the connection.
+const IDLE_BODY: usize = 64 * 1024;
+
+/// The most names that a folder's listing shows.
+const MOST_NAMES: usize = 10_000;
+
+/// A value of this type answers the requests of one connection.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) app: Arc<App>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) ledger: Arc<Ledger>,
+}
+
+impl Service {
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let number = self.connection.next_request();
+        let exchange = Exchange::begin(&self.app, &self.connection, &request);
+        let head_only = request.method() == Method::HEAD;
+        let answer = Answer { exchange, head_only };
+        let (head, body) = request.into_parts();
+        let request = Request::from_parts(head, ());
+        if let Err(status) = self.check(number, &request) {
+            return answer.last_message(status);
+        }
+        if !forgotten(body, self.app.config.limits.header_timeout).await {
+            return answer.last_message(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let method = match *request.method() {
+            Method::GET => plan::Method::Get,
+            Method::HEAD => plan::Method::Head,
+            Method::OPTIONS => return answer.options(),
+            _ => return answer.method_not_allowed(),
+        };
+        match Route::of(request.uri().path()) {
+            Ok(Route::Health) => answer.composed(StatusCode::OK, pages::TEXT, "ok\n"),
+            Ok(Route::Metrics) => {
+                let census = self.app.cache.census();
+                let page = self.app.metrics.page(census.mappings(), census.bytes());
+                answer.composed(StatusCode::OK, metrics::CONTENT_TYPE, page)
+            }
+            Ok(Route::Media { place, folder }) => {
+                self.media(answer, method, request, place, folder).await
+            }
+            Err(Stray::Malformed) => answer.message(StatusCode::BAD_REQUEST),
+            Err(Stray::Nothing) => answer.message(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// What makes a request one that is not answered (RFC 9112 §3.2, §6.3; RFC 9110 §4.1).
+    fn check(&self, number: u64, request: &Request<()>) -> Result<(), StatusCode> {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let host_is_missing = hosts.next().is_none() && request.version() == Version::HTTP_11;
+        let host_is_doubled = hosts.next().is_some();
+        if host_is_missing || host_is_doubled || self.connection.has_two_lengths(number) {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if target > self.app.config.limits.target {
+            return Err(StatusCode::URI_TOO_LONG);
+        }
+        Ok(())
+    }
+
+    async fn media(
+        &self,
+        answer: Answer,
+        method: plan::Method,
+        request: Request<()>,
+        place: Place,
+        folder: bool,
+    ) -> Response<Body> {
+        let found = match self.app.cache.get(&place) {
+            Some(opened) => Ok(Found::File(opened)),
+            None => {
+                let (app, place) = (self.app.clone(), place.clone());
+                OffRuntime::start(move || app.cache.find(&place)).await
+            }
+        };
+        match found {
+            Ok(Found::File(_)) if folder => answer.message(StatusCode::NOT_FOUND),
+            Ok(Found::File(opened)) => {
+                let now = SystemTime::now();
+                let plan = plan(method, request.headers(), &opened.detail, now);
+                answer.film(plan, opened.asset.clone(), &self.ledger)
+            }
+            Ok(Found::Folder(_)) if !self.app.config.listing => {
+                answer.message(StatusCode::NOT_FOUND)
+            }
+            Ok(Found::Folder(_)) if !folder => to_folder(answer, &place, request.uri().query()),
+            Ok(Found::Folder(found)) => self.listing(answer, &request, place, found).await,
+            Err(error) => failed(answer, &error),
+        }
+    }
+
+    async fn listing(
+        &self,
+        answer: Answer,
+        request: &Request<()>,
+        place: Place,
+        folder: OwnedFd,
+    ) -> Response<Body> {
+        let json = prefers_json(request);
+        // Composing a long page takes as much time as a slow disk does.
+        let app = self.app.clone();
+        let composed = OffRuntime::start(move || {
+            let listing = list(&app, &place, folder)?;
+            Ok(if json { listing.json() } else { listing.html() })
+        });
+        let vary = HeaderValue::from_static("Accept");
+        let fresh = HeaderValue::from_static("no-cache");
+        match composed.await {
+            Ok(bytes) if json => answer.composed(StatusCode::OK, pages::JSON, bytes),
+            Ok(bytes) => {
+                let policy = HeaderValue::from_static(pages::content_security_policy());
+                let page = answer.composed(StatusCode::OK, pages::HTML, bytes);
+                page.with(CONTENT_SECURITY_POLICY, policy)
+            }
+            Err(error) => failed(answer, &error),
+        }
+        .with(VARY, vary)
+        .with(CACHE_CONTROL, fresh)
+    }
+}
+
+/// What the cache keeps beside an asset: all that its answers have in common.
+pub(super) fn describe(place: &Place, asset: &Asset) -> Representation {
+    let identity = asset.identity();
+    Representation::new(identity.size, identity.modified(), content_type(place.name()))
+}
+
+/// Reads and forgets a body that the request's method gives no meaning; `false` if it is too long
+/// or too slow.
+async fn forgotten(body: Incoming, patience: std::time::Duration) -> bool {
+    use http_body::Body;
+    if body.is_end_stream() {
+        return true;
+    }
+    let read = async {
+        let mut body = Limited::new(body, IDLE_BODY);
+        while let Some(frame) = body.frame().await {
+            if frame.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(patience, read).await.unwrap_or(false)
+}
+
+/// Whether the client would rather have JSON than HTML: it names it, and not `text/html` before it.
+fn prefers_json(request: &Request<()>) -> bool {
+    let accept = request.headers().get_all(ACCEPT);
+    let mut types = accept
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|item| item.split(';').next())
+        .map(|essence| essence.trim().to_ascii_lowercase());
+    types.find(|essence| essence == "text/html" || essence == "application/json")
+        == Some("application/json".into())
+}
+
+/// A folder's relative links need the slash at the end of its URL.
+fn to_folder(answer: Answer, place: &Place, query: Option<&str>) -> Response<Body> {
+    let segments: Vec<_> = place.segments().collect();
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    match HeaderValue::try_from(format!("/{}/{query}", pages::href(&segments))) {
+        Ok(location) => answer.message(StatusCode::MOVED_PERMANENTLY).with(LOCATION, location),
+        Err(_) => answer.message(StatusCode::BAD_REQUEST),
+    }
+}
+
+fn list(app: &App, place: &Place, folder: OwnedFd) -> io::Result<Listing> {
+    let (names, truncated) = app.cache.root().names(place, folder, MOST_NAMES)?;
+    let entries = names
+        .into_iter()
+        .map(|name| {
+            let node = match name.length {
+                None => Node::Folder,
+                Some(length) => {
+                    let value = content_type(&name.name);
+                    let content_type = value.to_str().unwrap_or_default().to_owned().into();
+                    Node::File { length, content_type }
+                }
+            };
+            pages::Entry { name: name.name, node, modified: name.modified }
+        })
+        .collect();
+    let path = place.segments().map(OsString::from).collect();
+    let mut listing = Listing { path, entries, truncated };
+    listing.sort();
+    Ok(listing)
+}
+
+/// The answer to a file that can't be opened. The cause is the operator's to know.
+fn failed(answer: Answer, error: &io::Error) -> Response<Body> {
+    match error.kind() {
+        io::ErrorKind::NotFound => answer.message(StatusCode::NOT_FOUND),
+        io::ErrorKind::PermissionDenied => answer.message(StatusCode::FORBIDDEN),
+        _ if is_shortage(error) => {
+            tracing::error!("out of resources: {error}");
+            answer.message(StatusCode::SERVICE_UNAVAILABLE)
+        }
+        _ => {
+            tracing::error!("a file could not be opened: {error}");
+            answer.message(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+/// Whether there are too many files open, or too little memory: it passes.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_for_those_who_ask_for_it() {
+        let cases = [
+            (None, false),
+            (Some("*/*"), false),
+            (Some("application/json"), true),
+            (Some("Application/JSON; q=0.9"), true),
+            (Some("text/html,application/xhtml+xml,application/json"), false),
+            (Some("application/json, text/html"), true),
+            (Some("text/plain"), false),
+        ];
+        for (accept, expected) in cases {
+            let mut request = Request::new(());
+            if let Some(accept) = accept {
+                request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(prefers_json(&request), expected, "{accept:?}");
+        }
+    }
+}
