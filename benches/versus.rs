@@ -135,13 +135,20 @@ fn report(peers: &[Peer], costs: &[Vec<Cost>], range: u64, connections: usize, t
     println!("\n{range} bytes, {connections} connections");
     println!(
         "{:18} {:>9} {:>9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
-        "", "cpu s/GiB", "us/answer", "to nginx", "GiB/s", "p50 us", "p99 us", "anon KiB", "file KiB"
+        "",
+        "cpu s/GiB",
+        "us/answer",
+        "to nginx",
+        "GiB/s",
+        "p50 us",
+        "p99 us",
+        "anon KiB",
+        "file KiB"
     );
     let nginx = peers.iter().position(|peer| *peer == Peer::Nginx);
     for (at, peer) in peers.iter().enumerate() {
-        let of = |figure: fn(&Cost) -> f64| {
-            median(&costs[at].iter().map(figure).collect::<Vec<_>>())
-        };
+        let of =
+            |figure: fn(&Cost) -> f64| median(&costs[at].iter().map(figure).collect::<Vec<_>>());
         let ratio = nginx.map_or(f64::NAN, |nginx| {
             let rounds = costs[at].iter().zip(&costs[nginx]);
             median(&rounds.map(|(own, theirs)| own.cpu_gib / theirs.cpu_gib).collect::<Vec<_>>())

@@ -21,14 +21,8 @@ pub enum Peer {
 }
 
 impl Peer {
-    pub const ALL: [Peer; 6] = [
-        Peer::Reelmap,
-        Peer::Nginx,
-        Peer::Lighttpd,
-        Peer::H2o,
-        Peer::Caddy,
-        Peer::StaticWebServer,
-    ];
+    pub const ALL: [Peer; 6] =
+        [Peer::Reelmap, Peer::Nginx, Peer::Lighttpd, Peer::H2o, Peer::Caddy, Peer::StaticWebServer];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -65,11 +59,8 @@ impl Running {
     /// Starts `peer` over `root` on core `core`; its access log goes to `log`, or nowhere.
     pub fn start(peer: Peer, root: &Path, core: usize, log: bool) -> Running {
         let workplace = tempfile::tempdir().unwrap();
-        fs::set_permissions(
-            workplace.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )
-        .unwrap();
+        fs::set_permissions(workplace.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
         let address = free_address();
         let arguments = command(peer, root, workplace.path(), address, log);
         let mut command = Command::new("taskset");
@@ -130,8 +121,7 @@ fn command(
             )
         }
         Peer::Nginx => {
-            let log =
-                if log { format!("{at}/access.log") } else { "off".into() };
+            let log = if log { format!("{at}/access.log") } else { "off".into() };
             let conf = write(
                 "nginx.conf",
                 format!(
@@ -150,7 +140,11 @@ fn command(
             format!("nginx -e {at}/error.log -c {}", conf.display())
         }
         Peer::Caddy => {
-            let log = if log { format!("log {{\noutput file {at}/access.log\n}}\n") } else { String::new() };
+            let log = if log {
+                format!("log {{\noutput file {at}/access.log\n}}\n")
+            } else {
+                String::new()
+            };
             let conf = write(
                 "Caddyfile",
                 format!(
