@@ -138,7 +138,13 @@ fn connect(
     let ledger = Arc::new(Ledger::default());
     // The head of an answer must not wait for a lost acknowledgement (Nagle): what belongs
     // together is written together here.
-    if let Err(error) = stream.set_nodelay(true) {
+    let told = stream.set_nodelay(true).and_then(|()| {
+        // The kernel alone sees what a client takes of bytes that wait in the socket: a slow one
+        // may empty it for minutes before it has room again, and is alive all the while.
+        let patience = u32::try_from(limits.write_timeout.as_millis()).unwrap_or(u32::MAX);
+        Ok(rustix::net::sockopt::set_tcp_user_timeout(&stream, patience)?)
+    });
+    if let Err(error) = told {
         tracing::debug!("{peer} left at once: {error}");
         return;
     }

@@ -46,8 +46,6 @@ pub(super) struct Transport {
     limits: Limits,
     /// When the head that is being received began.
     head_since: Option<Instant>,
-    /// Since when the client has taken no byte that waits for it.
-    stalled_since: Option<Instant>,
     /// When the wait for a client that goes on sending after its last answer ends.
     lingers_until: Option<Instant>,
     /// Rings at the next of these.
@@ -73,7 +71,6 @@ impl Transport {
             framing: Framing::new(limits.target),
             limits,
             head_since: None,
-            stalled_since: None,
             lingers_until: None,
             alarm: None,
             turn: 0,
@@ -106,16 +103,6 @@ impl Transport {
                 Poll::Ready(Ok(()))
             }
         }
-    }
-
-    /// Waits for the client to take bytes: ready when it has taken none for too long.
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let since = *self.stalled_since.get_or_insert_with(Instant::now);
-        ready!(self.poll_alarm(cx, since + self.limits.write_timeout));
-        if let Some(next) = self.ledger.lock().front() {
-            next.cut(Cut::Stalled);
-        }
-        Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
     /// Looks at the file behind the next loan: ready when it may be sent, or must not be.
@@ -227,14 +214,20 @@ impl AsyncWrite for Transport {
         }
         match this.poll_send(cx, slices) {
             Poll::Ready(Ok(sent)) => {
-                this.stalled_since = None;
                 this.turn += sent;
                 Poll::Ready(Ok(sent))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => {
+                if error.kind() == io::ErrorKind::TimedOut
+                    && let Some(next) = this.ledger.lock().front()
+                {
+                    next.cut(Cut::Stalled);
+                }
+                Poll::Ready(Err(error))
+            }
             Poll::Pending => {
                 this.turn = 0;
-                this.poll_stall(cx).map(Err)
+                Poll::Pending
             }
         }
     }
