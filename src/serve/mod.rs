@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     plan::Representation,
     store::{Cache, Root},
-    telemetry::{AccessLog, Metrics},
+    telemetry::{AccessLog, Line, Metrics, metrics::Status},
 };
 use anyhow::{Context, Result};
 use hyper::server::conn::http1;
@@ -172,14 +172,29 @@ fn connect(
         app.metrics.connections.dec();
         drop(permit);
         if let Err(error) = outcome {
-            report(&error, peer);
+            report(&error, peer, &app);
         }
     });
 }
 
-/// Logs why a connection ended, at the level of a thing that clients do.
-fn report(error: &hyper::Error, peer: SocketAddr) {
+/// Logs why a connection ended, at the level of a thing that clients do. What was no request, and
+/// so answered by hyper itself, counts as one all the same.
+fn report(error: &hyper::Error, peer: SocketAddr, app: &App) {
     tracing::debug!("the connection of {peer} ended: {error:#}");
+    if error.is_parse() {
+        let status = if error.is_parse_too_large() { 431 } else { 400 };
+        app.metrics.requests.get_or_create(&Status { status }).inc();
+        app.access_log.write(&Line {
+            client: peer.ip(),
+            method: "-",
+            path: "-",
+            status,
+            sent: 0,
+            range: None,
+            duration: Duration::ZERO,
+            ended: "complete",
+        });
+    }
 }
 
 /// Lets go of files that are gone, every now and then.
