@@ -77,9 +77,19 @@ impl Program {
     /// Sends a signal, and waits for the line that says it was heard.
     pub fn stop(&mut self, signal: Signal) {
         self.signal(signal);
+        self.wait_for_line("stopping");
+    }
+
+    /// Reads standard error up to a line that holds `words`.
+    #[track_caller]
+    pub fn wait_for_line(&mut self, words: &str) -> String {
         let mut line = String::new();
-        self.errors.read_line(&mut line).unwrap();
-        assert!(line.contains("stopping"), "{line:?}");
+        while !line.contains(words) {
+            line.clear();
+            let read = self.errors.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended and never said {words:?}");
+        }
+        line
     }
 
     /// Leaves it `most` file descriptors.
