@@ -6,6 +6,7 @@ mod support;
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
+    sync::LazyLock,
     thread,
     time::Duration,
 };
@@ -18,11 +19,12 @@ use support::{
 /// More than the buffers of two sockets hold.
 const LENGTH: usize = 64 << 20;
 
-fn film() -> (tempfile::TempDir, Vec<u8>) {
+static FILM: LazyLock<Vec<u8>> = LazyLock::new(|| noise(1, LENGTH));
+
+fn film() -> (tempfile::TempDir, &'static [u8]) {
     let folder = tempfile::tempdir().unwrap();
-    let film = noise(1, LENGTH);
-    fs::write(folder.path().join("film.mp4"), &film).unwrap();
-    (folder, film)
+    fs::write(folder.path().join("film.mp4"), &*FILM).unwrap();
+    (folder, &FILM)
 }
 
 fn nothing() -> tempfile::TempDir {
