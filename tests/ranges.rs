@@ -295,3 +295,26 @@ fn a_hundred_seeks_on_one_connection_each_get_their_bytes() {
         assert!(answer.body == stage.film[start..end], "{start}..{end}");
     }
 }
+
+#[test]
+fn every_way_of_sending_sends_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = noise(2, 3 << 20);
+    fs::write(folder.path().join("film.mp4"), &film).unwrap();
+    for flags in [&[][..], &["--no-sendfile"]] {
+        let server = Server::start(folder.path(), flags);
+        let mut client = server.connect();
+        for length in [1, 4096, 16_384, 65_536, 65_537, 131_072, 524_288, 1_048_577, 2 << 20] {
+            for start in [0, 1, 4095, 524_287, 1_048_000] {
+                let range = format!("bytes={start}-{}", start + length - 1);
+                let answer = client.ask(&format!("GET /film.mp4 HTTP/1.1\nRange: {range}"));
+                assert!(answer.body == film[start..start + length], "{range} {flags:?}");
+            }
+        }
+        let answer =
+            client.ask("GET /film.mp4 HTTP/1.1\nRange: bytes=0-999999,1500000-,1100000-1100009");
+        let spans = [0..1_000_000, 1_500_000..film.len(), 1_100_000..1_100_010];
+        let parts = parts(&answer).into_iter().map(|(_, bytes)| bytes);
+        assert!(parts.eq(spans.map(|span| film[span].to_vec())), "{flags:?}");
+    }
+}

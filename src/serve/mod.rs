@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     plan::Representation,
     store::{Cache, Root},
-    telemetry::{AccessLog, Line, Metrics, metrics::Status},
+    telemetry::{AccessLog, Line, Metrics},
 };
 use anyhow::{Context, Result};
 use hyper::server::conn::http1;
@@ -148,7 +148,7 @@ fn connect(
         tracing::debug!("{peer} left at once: {error}");
         return;
     }
-    let transport = Transport::new(stream, connection.clone(), ledger.clone(), limits);
+    let transport = Transport::new(stream, connection.clone(), ledger.clone(), &app.config);
     let service = Service { app: app.clone(), connection, ledger };
     let answer = hyper::service::service_fn(move |request| {
         let service = service.clone();
@@ -183,7 +183,7 @@ fn report(error: &hyper::Error, peer: SocketAddr, app: &App) {
     tracing::debug!("the connection of {peer} ended: {error:#}");
     if error.is_parse() {
         let status = if error.is_parse_too_large() { 431 } else { 400 };
-        app.metrics.requests.get_or_create(&Status { status }).inc();
+        app.metrics.answered(status).inc();
         app.access_log.write(&Line {
             client: peer.ip(),
             method: "-",
