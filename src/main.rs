@@ -8,7 +8,7 @@ use reelmap::{
     telemetry::{self, AccessLog},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
@@ -40,8 +40,8 @@ fn run(flags: config::Serve) -> Result<()> {
         .build()
         .context("cannot start threads")?;
     let outcome = runtime.block_on(serve_until_told(config, access_log));
-    // A disk that doesn't answer holds nobody up now.
-    runtime.shutdown_background();
+    // Answers that are cut now are still logged; a disk that doesn't answer holds nobody up long.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 

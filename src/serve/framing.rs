@@ -168,6 +168,8 @@ impl Head {
         if let Some(length) = line.strip_prefix(b"content-length:") {
             let digits = std::str::from_utf8(length.trim_ascii()).unwrap_or_default();
             self.content_length = Some(digits.parse().unwrap_or(u64::MAX));
+            // A length padded past what is kept is not understood, and so refused as two would be.
+            self.chunked |= self.length > START;
         }
         self.chunked |= line.starts_with(b"transfer-encoding:");
         self.lines += usize::from(!line.is_empty());
@@ -205,12 +207,16 @@ mod tests {
         let turned = "GET / HTTP/1.1\nContent-Length: 5\nTransfer-Encoding: chunked\n\n";
         let decoy = "POST / HTTP/1.1\r\nContent-Length: 48\r\n\r\n\
                      Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
+        let padded = sized.replace(": ", &format!(": {}", " ".repeat(START)));
+        let zeros = sized.replace("5", &format!("{}5", "0".repeat(START)));
         let cases = [
             (vec![plain, sized, chunked, decoy, plain], None),
             (vec![both], Some(1)),
             (vec![plain, turned], Some(2)),
             (vec![plain, sized, chunked, both, plain], Some(4)),
             (vec!["\r\n\r\n", plain, decoy, both], Some(3)),
+            (vec![plain, &padded, both], Some(2)),
+            (vec![plain, &zeros, both], Some(2)),
         ];
         for (requests, expected) in cases {
             let stream = requests.concat();

@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     plan::Representation,
     store::{Cache, Root},
-    telemetry::{AccessLog, Metrics},
+    telemetry::{AccessLog, Line, Metrics},
 };
 use anyhow::{Context, Result};
 use hyper::server::conn::http1;
@@ -136,7 +136,13 @@ fn connect(
     let ledger = Arc::new(Ledger::default());
     // The head of an answer must not wait for a lost acknowledgement (Nagle): what belongs
     // together is written together here.
-    if let Err(error) = stream.set_nodelay(true) {
+    let told = stream.set_nodelay(true).and_then(|()| {
+        // The kernel alone sees what a client takes of bytes that wait in the socket: a slow one
+        // may empty it for minutes before it has room again, and is alive all the while.
+        let patience = u32::try_from(limits.write_timeout.as_millis()).unwrap_or(u32::MAX);
+        Ok(rustix::net::sockopt::set_tcp_user_timeout(&stream, patience)?)
+    });
+    if let Err(error) = told {
         tracing::debug!("{peer} left at once: {error}");
         return;
     }
@@ -162,14 +168,29 @@ fn connect(
         app.metrics.connections.dec();
         drop(permit);
         if let Err(error) = outcome {
-            report(&error, peer);
+            report(&error, peer, &app);
         }
     });
 }
 
-/// Logs why a connection ended, at the level of a thing that clients do.
-fn report(error: &hyper::Error, peer: SocketAddr) {
+/// Logs why a connection ended, at the level of a thing that clients do. What was no request, and
+/// so answered by hyper itself, counts as one all the same.
+fn report(error: &hyper::Error, peer: SocketAddr, app: &App) {
     tracing::debug!("the connection of {peer} ended: {error:#}");
+    if error.is_parse() {
+        let status = if error.is_parse_too_large() { 431 } else { 400 };
+        app.metrics.answered(status).inc();
+        app.access_log.write(&Line {
+            client: peer.ip(),
+            method: "-",
+            path: "-",
+            status,
+            sent: 0,
+            range: None,
+            duration: Duration::ZERO,
+            ended: "complete",
+        });
+    }
 }
 
 /// Lets go of files that are gone, every now and then.

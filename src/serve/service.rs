@@ -19,7 +19,7 @@ use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, VARY},
 };
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::{
     convert::Infallible,
@@ -97,8 +97,8 @@ impl Service {
         }
         let service = self.clone();
         Answering::later(async move {
-            if !forgotten(body, service.app.config.limits.header_timeout).await {
-                return answer.last_message(StatusCode::PAYLOAD_TOO_LARGE);
+            if let Err(status) = forgotten(body, service.app.config.limits.header_timeout).await {
+                return answer.last_message(status);
             }
             match service.answer(answer, request).await {
                 Ok(response) => response,
@@ -220,19 +220,24 @@ pub(super) fn describe(place: &Place, asset: &Asset) -> Representation {
     Representation::new(identity.size, identity.modified(), content_type(place.name()))
 }
 
-/// Reads and forgets a body that the request's method gives no meaning; `false` if it is too long
-/// or too slow.
-async fn forgotten(body: Incoming, patience: std::time::Duration) -> bool {
+/// Reads and forgets a body that the request's method gives no meaning; fails if it is too long,
+/// too slow or broken.
+async fn forgotten(body: Incoming, patience: std::time::Duration) -> Result<(), StatusCode> {
+    // Said before hyper asks a client that waits for `100 Continue` to send it.
+    if http_body::Body::size_hint(&body).lower() > IDLE_BODY as u64 {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
     let read = async {
         let mut body = Limited::new(body, IDLE_BODY);
         while let Some(frame) = body.frame().await {
-            if frame.is_err() {
-                return false;
-            }
+            frame.map_err(|error| match error.is::<LengthLimitError>() {
+                true => StatusCode::PAYLOAD_TOO_LARGE,
+                false => StatusCode::BAD_REQUEST,
+            })?;
         }
-        true
+        Ok(())
     };
-    tokio::time::timeout(patience, read).await.unwrap_or(false)
+    tokio::time::timeout(patience, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
 }
 
 /// Whether the client would rather have JSON than HTML: it names it, and not `text/html` before it.

@@ -60,8 +60,6 @@ pub(super) struct Transport {
     sendfile: bool,
     /// When the head that is being received began.
     head_since: Option<Instant>,
-    /// Since when the client has taken no byte that waits for it.
-    stalled_since: Option<Instant>,
     /// When the wait for a client that goes on sending after its last answer ends.
     lingers_until: Option<Instant>,
     /// Rings at the next of these.
@@ -90,7 +88,6 @@ impl Transport {
             limits: config.limits,
             sendfile: config.sendfile,
             head_since: None,
-            stalled_since: None,
             lingers_until: None,
             alarm: None,
             draining: false,
@@ -133,16 +130,6 @@ impl Transport {
                 Poll::Ready(Ok(()))
             }
         }
-    }
-
-    /// Waits for the client to take bytes: ready when it has taken none for too long.
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let since = *self.stalled_since.get_or_insert_with(Instant::now);
-        ready!(self.poll_alarm(cx, since + self.limits.write_timeout));
-        if let Some(next) = self.ledger.lock().front() {
-            next.exchange().cut(Cut::Stalled);
-        }
-        Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
     /// Looks at the file behind the next loan: ready when it may be sent, or must not be.
@@ -317,14 +304,20 @@ impl AsyncWrite for Transport {
         }
         match this.poll_send(cx, slices) {
             Poll::Ready(Ok(sent)) => {
-                this.stalled_since = None;
                 this.turn += sent;
                 Poll::Ready(Ok(sent))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => {
+                if error.kind() == io::ErrorKind::TimedOut
+                    && let Some(next) = this.ledger.lock().front()
+                {
+                    next.exchange().cut(Cut::Stalled);
+                }
+                Poll::Ready(Err(error))
+            }
             Poll::Pending => {
                 this.turn = 0;
-                this.poll_stall(cx).map(Err)
+                Poll::Pending
             }
         }
     }

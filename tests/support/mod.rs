@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod browser;
+pub mod command;
 pub mod programs;
 
 use clap::Parser;
@@ -205,6 +206,11 @@ impl Client {
     /// Takes back bytes that were received by hand.
     pub fn push_back(&mut self, bytes: Vec<u8>) {
         self.ahead.splice(0..0, bytes);
+    }
+
+    /// Gives bytes of a body that came with its head.
+    pub fn take_ahead(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.ahead)
     }
 
     /// Whether the server closes the connection without another byte.

@@ -1,0 +1,304 @@
+//! The `reelmap` program: what it says and how it ends.
+
+mod support;
+
+use rustix::process::Signal;
+use std::{
+    fs::File,
+    io::Read,
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Output,
+    time::Duration,
+};
+use support::{
+    Client,
+    command::{Program, reelmap, until},
+    programs,
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const LENGTH: u64 = 32 << 20;
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    // Sparse: what is in it is no matter here.
+    File::create(folder.path().join("film.mp4")).unwrap().set_len(LENGTH).unwrap();
+    folder
+}
+
+fn run(arguments: &[&str]) -> Output {
+    programs::finish(reelmap().args(arguments), LIMIT)
+}
+
+/// Asserts that these arguments are refused with one sentence that holds `words`.
+#[track_caller]
+fn assert_refused(arguments: &[&str], status: i32, words: &str) {
+    let output = run(arguments);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
+    assert!(error.contains(words), "{arguments:?}: {error}");
+    let sentence = error.split("\n\n").next().unwrap();
+    // The command line's own checks add a line with the values that are possible.
+    assert!(sentence.trim_end().lines().count() as i32 <= status, "{arguments:?}: {error}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+}
+
+/// A client that has got the first bytes of the film, and those bytes.
+fn reader(program: &Program) -> Client {
+    let mut client = program.connect();
+    client.request("GET /film.mp4 HTTP/1.1");
+    let mut first = vec![0; 1000];
+    client.stream.read_exact(&mut first).unwrap();
+    client.push_back(first);
+    client
+}
+
+fn refuses(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_err()
+}
+
+#[test]
+fn the_first_line_says_what_is_served_and_where() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    let root = folder.path().canonicalize().unwrap();
+    let words = format!("serving {} at http://{}/", root.display(), program.address);
+    assert!(program.first_line.trim_end().ends_with(&words), "{}", program.first_line);
+}
+
+#[test]
+fn it_listens_at_every_address_it_is_given() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &["--listen", "[::1]:0"]);
+    let urls: Vec<_> = program.first_line.split("http://").skip(1).collect();
+    assert_eq!(urls.len(), 2, "{}", program.first_line);
+    let second = urls[1].split('/').next().unwrap().parse().unwrap();
+    assert_eq!(Client::connect(second).ask("GET /-/health HTTP/1.1").text(), "ok\n");
+}
+
+#[test]
+fn the_current_folder_is_served_unless_another_is_given() {
+    let folder = folder();
+    let mut command = reelmap();
+    command.current_dir(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]);
+    let program = Program::run(command);
+    assert_eq!(program.connect().ask("HEAD /film.mp4 HTTP/1.1").status, 200);
+}
+
+#[test]
+fn help_shows_every_flag_with_its_variable_and_default() {
+    let help = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();
+    for (flag, default) in [
+        ("listen", "127.0.0.1:8080"),
+        ("threads", "0"),
+        ("max-connections", "10000"),
+        ("open-files", "1024"),
+        ("max-header-kib", "32"),
+        ("header-timeout", "10"),
+        ("idle-timeout", "75"),
+        ("write-timeout", "60"),
+        ("drain", "30"),
+        ("no-listing", ""),
+        ("no-cors", ""),
+        ("no-sendfile", ""),
+        ("access-log", "text"),
+        ("log-level", "info"),
+    ] {
+        let about =
+            help.split(&format!("--{flag}")).nth(1).unwrap_or_else(|| panic!("no --{flag}"));
+        let about = about.split("\n      --").next().unwrap().split_whitespace();
+        let about = about.collect::<Vec<_>>().join(" ");
+        let variable = format!("[env: REELMAP_{}=", flag.replace('-', "_").to_uppercase());
+        assert!(about.contains(&variable), "{flag}: {about}");
+        assert!(default.is_empty() || about.contains(&format!("[default: {default}]")), "{about}");
+    }
+    let flags = help.matches("\n      --").count();
+    assert_eq!(flags, 14, "a flag that this test doesn't know:\n{help}");
+    assert!(help.contains("[env: REELMAP_ROOT=]") && help.contains("[default: .]"), "{help}");
+}
+
+#[test]
+fn a_root_that_is_not_there_is_a_sentence() {
+    assert_refused(&["serve", "/no/such/folder"], 1, "cannot serve /no/such/folder");
+}
+
+#[test]
+fn a_root_that_is_a_file_is_a_sentence() {
+    let folder = folder();
+    let film = folder.path().join("film.mp4");
+    assert_refused(&["serve", film.to_str().unwrap()], 1, "it is not a folder");
+}
+
+#[test]
+fn an_address_in_use_is_a_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    assert_refused(
+        &["serve", "/", "--listen", &address],
+        1,
+        &format!("cannot listen on {address}"),
+    );
+}
+
+#[test]
+fn flags_that_make_no_sense_are_a_sentence() {
+    for (arguments, words) in [
+        (&["serve", "--listen", "nowhere"][..], "nowhere"),
+        (&["serve", "--max-connections", "0"], "--max-connections"),
+        (&["serve", "--drain", "soon"], "soon"),
+        (&["serve", "--access-log", "xml"], "xml"),
+        (&["serve", "--no-such-flag"], "--no-such-flag"),
+        (&["serve", "a", "b"], "b"),
+        (&["no-such-command"], "no-such-command"),
+    ] {
+        assert_refused(arguments, 2, words);
+    }
+}
+
+#[test]
+fn limits_that_cannot_be_met_are_a_sentence() {
+    let flags = ["serve", "/", "--max-connections", "1000000", "--open-files", "1000000"];
+    assert_refused(&flags, 1, "ulimit -n");
+}
+
+#[test]
+fn the_environment_is_heard_and_flags_win() {
+    let folder = folder();
+    let mut command = reelmap();
+    command.arg("serve").args(["--access-log", "text"]);
+    let root = folder.path().to_str().unwrap();
+    for (name, value) in [
+        ("ROOT", root),
+        ("LISTEN", "127.0.0.1:0,127.0.0.1:0"),
+        ("NO_LISTING", "true"),
+        ("NO_CORS", "false"),
+        ("ACCESS_LOG", "off"),
+        ("DRAIN", "0"),
+    ] {
+        command.env(format!("REELMAP_{name}"), value);
+    }
+    let program = Program::run(command);
+    assert_eq!(program.first_line.matches("http://").count(), 2);
+    let answer = program.connect().ask("GET / HTTP/1.1");
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (404, "*"));
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended().1.lines().count(), 1);
+}
+
+#[test]
+fn nonsense_in_the_environment_is_a_sentence() {
+    let mut command = reelmap();
+    let output = programs::finish(command.arg("serve").env("REELMAP_DRAIN", "soon"), LIMIT);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("soon"));
+}
+
+#[test]
+fn health_is_0_for_a_server_that_is_well() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    let url = format!("http://{}/-/health", program.address);
+    let output = run(&["health", &url]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let listen = program.address.to_string();
+    let output = programs::finish(reelmap().arg("health").env("REELMAP_LISTEN", listen), LIMIT);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn health_is_1_for_any_other() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_refused(&["health", &format!("http://{closed}/-/health")], 1, "no answer");
+    assert_refused(&["health", &format!("http://{}/none", program.address)], 1, "answered 404");
+    assert_refused(&["health", "https://127.0.0.1/"], 1, "http://");
+    assert_refused(&["health", "nonsense"], 1, "nonsense");
+}
+
+#[test]
+fn a_signal_lets_an_answer_finish_and_exits_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let folder = folder();
+        let mut program = Program::start(folder.path(), &["--drain", "3600"]);
+        let mut reader = reader(&program);
+        program.stop(signal);
+        let answer = reader.response("GET");
+        assert!(answer.complete && answer.body.len() as u64 == LENGTH, "{signal:?}");
+        assert!(reader.is_closed());
+        assert_eq!(program.ended().0.code(), Some(0), "{signal:?}");
+    }
+}
+
+#[test]
+fn idle_clients_do_not_hold_it_up() {
+    let folder = folder();
+    let mut program = Program::start(folder.path(), &["--drain", "3600"]);
+    let (mut used, fresh) = (program.connect(), program.connect());
+    used.ask("GET /-/health HTTP/1.1");
+    program.stop(Signal::TERM);
+    assert_eq!(program.ended().0.code(), Some(0));
+    drop(fresh);
+}
+
+#[test]
+fn a_client_with_half_a_request_does_not_hold_it_up() {
+    let folder = folder();
+    let flags = ["--drain", "3600", "--header-timeout", "1"];
+    let mut program = Program::start(folder.path(), &flags);
+    let mut client = program.connect();
+    client.ask("GET /-/health HTTP/1.1");
+    client.send("GET / HTTP/1.1\r\nHost");
+    program.stop(Signal::TERM);
+    assert_eq!(program.ended().0.code(), Some(0));
+}
+
+#[test]
+fn new_connections_are_refused_while_it_drains() {
+    let folder = folder();
+    let mut program = Program::start(folder.path(), &["--drain", "3600"]);
+    let mut reader = reader(&program);
+    program.stop(Signal::TERM);
+    until("connections are refused", || refuses(program.address));
+    assert!(reader.response("GET").complete);
+    assert!(program.ended().0.success());
+}
+
+#[test]
+fn an_answer_that_outlasts_the_drain_is_cut() {
+    let folder = folder();
+    let mut program = Program::start(folder.path(), &["--drain", "1", "--access-log", "json"]);
+    let mut reader = reader(&program);
+    program.stop(Signal::TERM);
+    program.wait_for_line("not done in time");
+    let (status, log) = program.ended();
+    assert_eq!(status.code(), Some(0));
+    assert!(!reader.response("GET").complete);
+    assert!(log.contains("\"ended\":\"gone\""), "{log:?}");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::TERM, Signal::INT)] {
+        let folder = folder();
+        let mut program = Program::start(folder.path(), &["--drain", "3600"]);
+        let mut reader = reader(&program);
+        program.stop(first);
+        program.signal(second);
+        assert_eq!(program.ended().0.code(), Some(1));
+        assert!(!reader.response("GET").complete);
+    }
+}
+
+#[test]
+fn a_port_can_be_listened_at_again_right_after() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    program.connect().ask("GET /film.mp4 HTTP/1.1");
+    let address = program.address.to_string();
+    program.signal(Signal::TERM);
+    assert!(program.ended().0.success());
+    let mut command = reelmap();
+    command.arg("serve").arg(folder.path()).args(["--listen", &address]);
+    assert_eq!(Program::run(command).connect().ask("GET /-/health HTTP/1.1").text(), "ok\n");
+}

@@ -1,0 +1,125 @@
+//! The `reelmap` program as a user starts it, for what only a process has: a command line, an
+//! environment, signals, an exit status, standard output and standard error.
+#![allow(dead_code)] // Each test uses a part.
+
+use super::Client;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long something may take that should happen soon.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program, with nothing of this process's environment that it would listen to.
+pub fn reelmap() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reelmap"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REELMAP_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Asks again and again until `condition` holds.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A value of this type is a `reelmap serve` that runs; dropped, it is killed.
+pub struct Program {
+    child: Child,
+    errors: BufReader<ChildStderr>,
+    /// The line that says what is served and where.
+    pub first_line: String,
+    pub address: SocketAddr,
+}
+
+impl Program {
+    /// Serves `root` at a free port.
+    #[track_caller]
+    pub fn start(root: impl AsRef<Path>, flags: &[&str]) -> Program {
+        let mut command = reelmap();
+        command.arg("serve").arg(root.as_ref()).args(["--listen", "127.0.0.1:0"]).args(flags);
+        Program::run(command)
+    }
+
+    /// Runs a command that serves.
+    #[track_caller]
+    pub fn run(mut command: Command) -> Program {
+        let streams = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = streams.spawn().unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        let mut first_line = String::new();
+        errors.read_line(&mut first_line).unwrap();
+        let url = first_line.split("http://").nth(1).unwrap_or_else(|| panic!("{first_line:?}"));
+        let address = url.split('/').next().unwrap().parse().unwrap();
+        Program { child, errors, first_line, address }
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Sends a signal, and waits for the line that says it was heard.
+    pub fn stop(&mut self, signal: Signal) {
+        self.signal(signal);
+        self.wait_for_line("stopping");
+    }
+
+    /// Reads standard error up to a line that holds `words`.
+    #[track_caller]
+    pub fn wait_for_line(&mut self, words: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            let read = self.errors.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended and never said {words:?}");
+        }
+        line
+    }
+
+    /// Leaves it `most` file descriptors.
+    pub fn limit_files(&self, most: u64) {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
+    }
+
+    /// Waits until it ends; its status and what it wrote to standard output.
+    #[track_caller]
+    pub fn ended(mut self) -> (ExitStatus, String) {
+        let mut status = None;
+        until("the program ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        let mut output = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+        (status.unwrap(), output)
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

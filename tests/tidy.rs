@@ -1,0 +1,206 @@
+//! Rules of the source itself: who may use whom, how a file opens, how long it may be. It reads
+//! text and runs nothing.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The most lines a file may have; one that outgrows them becomes a folder of the same name.
+const ROOM: usize = 600;
+
+/// What each module may use of the crate, beside itself.
+const MAY_USE: [(&str, &[&str]); 12] = [
+    ("media", &[]),
+    ("store", &[]),
+    ("plan", &[]),
+    ("config", &[]),
+    ("telemetry", &[]),
+    ("health", &[]),
+    ("route", &["store", "media"]),
+    ("live", &["store"]),
+    ("pages", &["store", "media"]),
+    ("serve", &["media", "store", "plan", "config", "telemetry", "route", "live", "pages"]),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// A value of this type is a Rust file: its path from the package's top, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The lines of code, without what follows `//`; a URL in a string loses its end, no more.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().map(|line| line.split("//").next().unwrap_or_default())
+    }
+
+    /// The module of the crate that it belongs to.
+    fn module(&self) -> Option<&str> {
+        let inside = self.path.strip_prefix("src/")?;
+        Some(inside.split(['/', '.']).next().unwrap())
+    }
+}
+
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| top.join(folder)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let path = path.strip_prefix(top).unwrap().to_str().unwrap().to_owned();
+                found.push(Source { path, text });
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+fn all() -> Vec<Source> {
+    sources(&["src", "tests", "benches"])
+}
+
+/// The modules of the crate that `code` names: `crate::a::B`, `crate::{a, b::{C, D}}`.
+fn used(code: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for after in code.split("crate::").skip(1) {
+        let Some(group) = after.trim_start().strip_prefix('{') else {
+            used.insert(word(after));
+            continue;
+        };
+        let (mut depth, mut name) = (1, String::new());
+        for letter in group.chars() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => used.extend([word(&std::mem::take(&mut name))]),
+                _ if depth == 1 => name.push(letter),
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+        used.insert(word(&name));
+    }
+    used.remove("");
+    used
+}
+
+/// The identifier that `text` begins with.
+fn word(text: &str) -> String {
+    let letters = text.trim_start().chars();
+    letters.take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
+}
+
+/// Fails with the places where a line of code holds one of `words`, in files that `forbidden` picks.
+#[track_caller]
+fn assert_nowhere(words: &[&str], files: Vec<Source>, forbidden: impl Fn(&str) -> bool) {
+    for source in files.iter().filter(|source| forbidden(&source.path)) {
+        for (number, line) in source.code().enumerate() {
+            let found = words.iter().find(|word| line.contains(*word));
+            assert!(found.is_none(), "{}:{}: {}", source.path, number + 1, line.trim());
+        }
+    }
+}
+
+#[test]
+fn each_file_opens_with_what_it_is() {
+    for source in all() {
+        assert!(source.text.starts_with("//! "), "{} doesn't open with `//!`", source.path);
+    }
+}
+
+#[test]
+fn no_file_outgrows_its_room() {
+    for source in all() {
+        let lines = source.text.lines().count();
+        assert!(lines <= ROOM, "{} has {lines} lines", source.path);
+    }
+}
+
+#[test]
+fn each_module_uses_only_those_above_it() {
+    for source in sources(&["src"]) {
+        let module = source.module().unwrap().to_owned();
+        let may = MAY_USE.iter().find(|(name, _)| *name == module);
+        let (_, may) = may.unwrap_or_else(|| panic!("{}: no rule for {module}", source.path));
+        for used in used(&source.code().collect::<Vec<_>>().join("\n")) {
+            let fine = used == module || may.contains(&used.as_str());
+            assert!(fine, "{} uses {used}, which {module} may not", source.path);
+        }
+    }
+}
+
+#[test]
+fn the_ways_to_name_a_module_are_known() {
+    assert_eq!(used("use crate::plan::Plan;"), ["plan"].map(String::from).into());
+    let group = "use crate::{\n pages::{self, Node},\n plan,\n store::{Asset, root::Place}\n};";
+    assert_eq!(used(group), ["pages", "plan", "store"].map(String::from).into());
+    assert_eq!(used("let x = crate::live::y(crate::media::Z);").len(), 2);
+}
+
+#[test]
+fn no_module_climbs_out_by_super() {
+    // It would name a neighbour without a word of `crate::`.
+    assert_nowhere(&["super::super"], sources(&["src"]), |_| true);
+    let top = |source: &&Source| {
+        let depth = source.path.matches('/').count();
+        depth == 1 || depth == 2 && source.path.ends_with("/mod.rs")
+    };
+    for source in sources(&["src"]).iter().filter(top) {
+        let code = source.text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        assert!(!code.contains("super::"), "{}", source.path);
+    }
+}
+
+#[test]
+fn unsafe_is_in_one_file() {
+    let elsewhere = |path: &str| path != "src/store/mapping.rs" && path != "tests/tidy.rs";
+    assert_nowhere(&["unsafe ", "unsafe{", "unsafe_code"], all(), elsewhere);
+    let mapping = all().into_iter().find(|source| source.path == "src/store/mapping.rs").unwrap();
+    assert_eq!(mapping.code().filter(|line| line.contains("unsafe {")).count(), 1);
+    assert!(mapping.text.contains("// SAFETY: "));
+}
+
+#[test]
+fn hyper_is_known_in_serve_alone() {
+    let elsewhere = |path: &str| !path.starts_with("src/serve");
+    assert_nowhere(&["hyper::", "hyper_util::"], sources(&["src"]), elsewhere);
+}
+
+#[test]
+fn the_pillars_log_nothing_and_know_no_runtime() {
+    let pillar = |path: &str| {
+        ["media", "store", "plan", "pages"]
+            .iter()
+            .any(|name| path.starts_with(&format!("src/{name}")))
+    };
+    assert_nowhere(&["tokio::", "tracing::", "println!", "anyhow::"], sources(&["src"]), pillar);
+}
+
+#[test]
+fn plan_knows_no_file_and_no_clock() {
+    let plan = |path: &str| path.starts_with("src/plan");
+    let words = ["fs::", "File", "SystemTime::now", "Instant", "async "];
+    assert_nowhere(&words, sources(&["src"]), plan);
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    let words =
+        ["TO DO", "FIX ME", "to do!", "un implemented!", "d bg!"].map(|word| word.replace(' ', ""));
+    for source in all() {
+        let found = words.iter().find(|word| source.text.contains(*word));
+        assert_eq!(found, None, "{}", source.path);
+    }
+}
