@@ -202,6 +202,11 @@ impl Client {
         self.ahead.splice(0..0, bytes);
     }
 
+    /// How many bytes were received beyond what was asked for.
+    pub fn ahead(&self) -> usize {
+        self.ahead.len()
+    }
+
     /// Whether the server closes the connection without another byte.
     pub fn is_closed(&mut self) -> bool {
         let mut byte = [0];
