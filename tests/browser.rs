@@ -145,6 +145,30 @@ fn names_of_any_letters_play() {
     }
 }
 
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn the_page_fits_a_phone_in_the_dark() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = format!("{}.mp4", "An_unbroken_name_of_a_long_film_".repeat(6));
+    for name in [long.as_str(), "film.mp4"] {
+        fs::copy(fixtures().join("moov-first.mp4"), folder.path().join(name)).unwrap();
+    }
+    let server = Server::start(folder.path(), &[]);
+    let browser = Browser::start();
+    browser.be_a_phone_in_the_dark();
+    browser.open(&server.url("/"));
+    play(&browser, &long);
+    assert_eq!(jump(&browser, "5").1, 125);
+    browser.screenshot(Path::new(env!("CARGO_TARGET_TMPDIR")).join("phone.png"));
+    let page = browser.run(
+        "const {scrollWidth, clientWidth} = document.documentElement;
+         const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/\\d+/g);
+         return {fits: scrollWidth <= clientWidth, dark: Math.max(r, g, b) < 64};",
+    );
+    assert_eq!((&page["fits"], &page["dark"]), (&true.into(), &true.into()));
+    assert_content(&browser);
+}
+
 /// What a page gets that fetches `url` with these request headers, or the error's name.
 #[track_caller]
 fn fetch(browser: &Browser, url: &str, headers: &str) -> Value {

@@ -89,6 +89,21 @@ impl Browser {
         }
     }
 
+    /// Makes the page believe in a phone of 360x720, held in the dark.
+    #[track_caller]
+    pub fn be_a_phone_in_the_dark(&self) {
+        let screen = json!({ "width": 360, "height": 720, "deviceScaleFactor": 2, "mobile": true });
+        self.chromium("Emulation.setDeviceMetricsOverride", screen);
+        let dark = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
+        self.chromium("Emulation.setEmulatedMedia", json!({ "features": dark }));
+    }
+
+    /// A command of Chromium's own (Chrome DevTools Protocol).
+    #[track_caller]
+    fn chromium(&self, command: &str, parameters: Value) {
+        self.ask("POST", "/goog/cdp/execute", json!({ "cmd": command, "params": parameters }));
+    }
+
     /// The errors on the console since the last time they were asked for: of scripts, of the content
     /// security policy, of the network. That a page has no icon is none.
     #[track_caller]
