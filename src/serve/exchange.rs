@@ -120,7 +120,7 @@ impl Exchange {
     ) -> Arc<Exchange> {
         let asked = app.access_log.is_on().then(|| {
             let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-            let range = request.headers().get(RANGE).map(|range| detached(range));
+            let range = request.headers().get(RANGE).map(detached);
             Box::new(Asked { method: request.method().clone(), target: target.into(), range })
         });
         app.metrics.in_flight.inc();

@@ -64,7 +64,7 @@ impl AccessLog {
 impl Line<'_> {
     fn text(&self, time: &str) -> String {
         let Line { client, method, path, status, sent, ended, .. } = self;
-        let range = self.range.map_or("-".into(), |range| quoted(range));
+        let range = self.range.map_or("-".into(), quoted);
         let path = quoted(&format!("{method} {path}"));
         let seconds = self.duration.as_secs_f64();
         format!("{time} {client} {path} {status} {sent} {range} {seconds:.6} {ended}\n")
