@@ -85,6 +85,10 @@ pub struct Serve {
     #[arg(value_parser = BoolishValueParser::new())]
     pub no_cors: bool,
 
+    /// Send films by vectored writes of their mappings alone, never by sendfile
+    #[arg(long, env = "REELMAP_NO_SENDFILE")]
+    pub no_sendfile: bool,
+
     /// One line a request on standard output
     #[arg(long, value_enum, default_value_t, env = "REELMAP_ACCESS_LOG", value_name = "FORMAT")]
     pub access_log: AccessLog,
@@ -136,6 +140,7 @@ pub struct Config {
     pub drain: Duration,
     pub listing: bool,
     pub cors: bool,
+    pub sendfile: bool,
     pub access_log: AccessLog,
     pub log_level: LogLevel,
 }
@@ -194,6 +199,7 @@ impl Config {
             drain: seconds(serve.drain),
             listing: !serve.no_listing,
             cors: !serve.no_cors,
+            sendfile: !serve.no_sendfile,
             access_log: serve.access_log,
             log_level: serve.log_level,
         })

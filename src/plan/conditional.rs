@@ -11,7 +11,7 @@ use http::{
     header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE},
 };
 
-use super::{only_line, validator::Date};
+use super::{only_line, representation::Date};
 
 /// The validators of the representation at the moment of the request; `etag` is a strong one.
 pub struct Current<'a> {

@@ -11,14 +11,14 @@
 mod conditional;
 mod content_type;
 mod multipart;
+mod part;
 mod range;
+mod representation;
 #[cfg(test)]
 mod tests;
-mod validator;
 
-use std::{ops::Range, time::SystemTime, vec};
+use std::{ops::Range, time::SystemTime};
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{
@@ -27,94 +27,22 @@ use http::{
     },
 };
 
-pub use self::content_type::content_type;
 use self::{
     conditional::{Current, Outcome},
     range::Ranges,
-    validator::Date,
+    representation::Date,
 };
-
-/// What is known of the bytes a URL names; made once an asset, so that no request formats it anew.
-///
-/// The ETag is strong, and made of length and modification time alone: every machine that serves
-/// a copy with its time preserved names it alike (RFC 9110 §8.8.3).
-#[derive(Clone, Debug)]
-pub struct Representation {
-    length: u64,
-    etag: HeaderValue,
-    modified: Date,
-    last_modified: HeaderValue,
-    content_type: HeaderValue,
-}
-
-impl Representation {
-    pub fn new(length: u64, modified: SystemTime, content_type: HeaderValue) -> Self {
-        let etag = validator::etag(length, modified);
-        let modified = Date::from(modified);
-        Self { length, etag, modified, last_modified: modified.to_header(), content_type }
-    }
-
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    pub fn etag(&self) -> &HeaderValue {
-        &self.etag
-    }
-
-    pub fn content_type(&self) -> &HeaderValue {
-        &self.content_type
-    }
-}
+pub use self::{
+    content_type::content_type,
+    part::{Part, Parts},
+    representation::Representation,
+};
 
 /// The methods that fetch; any other is refused before a plan is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Get,
     Head,
-}
-
-/// A piece of a body: bytes composed here, or a half-open span of the representation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    Bytes(Bytes),
-    Span(Range<u64>),
-}
-
-impl Part {
-    pub fn length(&self) -> u64 {
-        match self {
-            Part::Bytes(bytes) => bytes.len() as u64,
-            Part::Span(span) => span.end - span.start,
-        }
-    }
-}
-
-/// The pieces of a body in the order they are sent; none or one of them take no heap.
-#[derive(Clone, Debug, Default)]
-pub struct Parts {
-    first: Option<Part>,
-    rest: vec::IntoIter<Part>,
-}
-
-impl From<Part> for Parts {
-    fn from(part: Part) -> Self {
-        Self { first: Some(part), rest: vec::IntoIter::default() }
-    }
-}
-
-impl From<Vec<Part>> for Parts {
-    fn from(parts: Vec<Part>) -> Self {
-        Self { first: None, rest: parts.into_iter() }
-    }
-}
-
-impl Iterator for Parts {
-    type Item = Part;
-
-    fn next(&mut self) -> Option<Part> {
-        self.first.take().or_else(|| self.rest.next())
-    }
 }
 
 /// An answer, decided but not sent: `length` is the sum of its parts.

@@ -1,19 +1,17 @@
 //! Several spans -> the parts of a `multipart/byteranges` body (RFC 9110 §14.6). Copies none of the file.
 //!
 //! ```text
-//! --reelmap-1a2b-17f3              head: bytes
+//! --reelmap-1a2b-17f3                   head
 //! Content-Type: video/mp4
 //! Content-Range: bytes 0-99/6699
 //!
-//! ....                             span
-//!                                  head: the line break belongs to the delimiter
-//! --reelmap-1a2b-17f3
+//! ....................                  span
+//! --reelmap-1a2b-17f3                   head, from the line break that ends the span
 //! Content-Type: video/mp4
-//! Content-Range: bytes 6000-6699/6699
+//! Content-Range: bytes 6000-6698/6699
 //!
-//! ....                             span
-//!
-//! --reelmap-1a2b-17f3--            close: bytes
+//! ....................                  span
+//! --reelmap-1a2b-17f3--                 close, from that line break too
 //! ```
 
 use std::ops::Range;
@@ -29,7 +27,7 @@ use super::{Part, Representation, range::content_range};
 /// the nanosecond, is settled by the very write that would have to contain it. So nothing is drawn
 /// at random, equal requests get equal answers, and a reader goes by Content-Range anyway.
 pub fn boundary(etag: &HeaderValue) -> String {
-    format!("reelmap-{}", String::from_utf8_lossy(etag.as_bytes()))
+    format!("reelmap-{}", String::from_utf8_lossy(etag.as_bytes()).trim_matches('"'))
 }
 
 /// Head and span in turn, and the close; the heads share one buffer.

@@ -209,6 +209,15 @@ fn a_multipart_is_this_to_the_byte() {
 }
 
 #[test]
+fn a_boundary_keeps_the_rules_of_mime() {
+    let long_ago = UNIX_EPOCH - Duration::new(1 << 62, 999_999_999);
+    let film = Representation::new(u64::MAX, long_ago, HeaderValue::from_static("video/mp4"));
+    let boundary = multipart::boundary(&film.etag);
+    assert!(boundary.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-'));
+    assert!(boundary.len() <= 70, "{}", boundary.len());
+}
+
+#[test]
 fn a_head_of_a_film_costs_more_than_the_longest_gap_that_is_sent() {
     let film = film(1 << 20);
     let parts =
@@ -284,6 +293,18 @@ fn method() -> impl Strategy<Value = Method> {
     prop_oneof![Just(Method::Get), Just(Method::Head)]
 }
 
+/// A well-formed set of ranges, of one to more than are answered in parts.
+fn ranges() -> impl Strategy<Value = String> {
+    let few_or_many = prop_oneof![1..5_usize, 1..250_usize];
+    let specs = few_or_many
+        .prop_flat_map(|count| prop::collection::vec((0..100_000_u64, 0..300_u64), count));
+    specs.prop_map(|specs| {
+        let specs: Vec<_> =
+            specs.iter().map(|(first, more)| format!("{first}-{}", first + more)).collect();
+        format!("bytes={}", specs.join(", "))
+    })
+}
+
 /// A line of a field the plan reads: sense, near sense, or any bytes a header may hold.
 fn line() -> impl Strategy<Value = (HeaderName, Vec<u8>)> {
     let name = prop::sample::select(vec![
@@ -298,7 +319,7 @@ fn line() -> impl Strategy<Value = (HeaderName, Vec<u8>)> {
     let value = prop_oneof![
         prop::sample::select(vec![TAG, "*", "\"x\"", "W/\"", DATE, OLD, "bytes=-0", "bytes=0-"])
             .prop_map(|text| text.as_bytes().to_vec()),
-        "bytes=([0-9]{1,5}-[0-9]{0,5}, ?){1,6}".prop_map(String::into_bytes),
+        ranges().prop_map(String::into_bytes),
         "(bytes=|W/|\")?[0-9,\" W/*-]{0,20}".prop_map(String::into_bytes),
         "[MTWFS][a-z]{2,8},? [0-9A-Za-z :-]{15,24}( GMT)?".prop_map(String::into_bytes),
         prop::collection::vec(prop_oneof![Just(9_u8), 32..=126_u8, 128..=255_u8], 0..40),
@@ -321,7 +342,7 @@ fn time() -> impl Strategy<Value = SystemTime> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn any_request_gets_an_answer_that_adds_up(

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     plan::{Part, Parts},
     store::{Asset, Drift, residency},
+    telemetry::metrics::SentBy,
 };
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -80,7 +81,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Body::Composed(bytes, exchange) => Poll::Ready(bytes.take().map(|bytes| {
-                exchange.sent_composed(bytes.len() as u64);
+                exchange.sent(bytes.len() as u64, SentBy::Composed);
                 Ok(Frame::data(bytes))
             })),
             Body::Film(film) => film.poll_next(cx).map(|next| {
@@ -129,7 +130,7 @@ impl Film {
             match self.parts.next() {
                 None => return Poll::Ready(None),
                 Some(Part::Bytes(bytes)) => {
-                    self.exchange.sent_composed(bytes.len() as u64);
+                    self.exchange.sent(bytes.len() as u64, SentBy::Composed);
                     return Poll::Ready(Some(Ok(bytes)));
                 }
                 Some(Part::Span(span)) => {
@@ -172,7 +173,8 @@ impl Film {
         };
         self.span.start = window.end;
         let last = self.span.is_empty() && self.spans_to_come == 0;
-        self.ledger.lend(Loan::new(slice.clone(), self.asset.clone(), self.exchange.clone(), last));
+        let (asset, exchange) = (self.asset.clone(), self.exchange.clone());
+        self.ledger.lend(Loan::new(slice.clone(), window.start, asset, exchange, last));
         Ok(slice)
     }
 }

@@ -3,7 +3,7 @@
 use super::App;
 use crate::telemetry::{
     Line,
-    metrics::{Status, Why},
+    metrics::{SentBy, Why},
 };
 use http::{HeaderValue, Method, Request, header::RANGE};
 use std::{
@@ -147,16 +147,21 @@ impl Exchange {
         self.promised.store(length, Relaxed);
     }
 
-    /// Notes body bytes from a mapping that the kernel took.
-    pub(super) fn sent_mapped(&self, bytes: u64) {
-        self.sent.fetch_add(bytes, Relaxed);
-        self.app.metrics.sent_writev.inc_by(bytes);
+    /// How long ago it began.
+    pub(super) fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 
-    /// Notes body bytes that the server composed.
-    pub(super) fn sent_composed(&self, bytes: u64) {
+    /// Notes body bytes that the kernel took, or that the server composed and gave away.
+    pub(super) fn sent(&self, bytes: u64, by: SentBy) {
         self.sent.fetch_add(bytes, Relaxed);
-        self.app.metrics.sent_composed.inc_by(bytes);
+        self.app.metrics.sent(by).inc_by(bytes);
+    }
+
+    /// Notes that the file leaves by vectored writes, since `sendfile` doesn't work for it.
+    pub(super) fn note_fallback(&self) {
+        self.app.metrics.fallbacks.inc();
+        tracing::info!("a file system has no sendfile: its files leave by vectored writes");
     }
 
     /// Notes why the answer ends early; the first cause is the one that counts.
@@ -173,7 +178,7 @@ impl Drop for Exchange {
         let cut = self.cut.get().copied().or_else(|| (!whole).then_some(Cut::Gone));
         let metrics = &self.app.metrics;
         metrics.in_flight.dec();
-        metrics.requests.get_or_create(&Status { status }).inc();
+        metrics.answered(status).inc();
         if let Some(cut) = cut {
             metrics.cut.get_or_create(&Why { why: cut.word() }).inc();
         }

@@ -2,12 +2,17 @@
 //! out. It tells a slice of a film from other bytes, without a look at either.
 
 use super::exchange::{Cut, Exchange};
-use crate::store::{Asset, Drift};
+use crate::{
+    store::{Asset, Drift},
+    telemetry::metrics::SentBy,
+};
 use bytes::{Buf, Bytes};
 use std::{
     collections::VecDeque,
-    io::IoSlice,
+    io::{self, IoSlice},
+    os::fd::AsFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// A value of this type is a slice of an asset on its way out, for one exchange.
@@ -16,6 +21,8 @@ pub(super) struct Loan {
     slice: Bytes,
     /// The length that it had, in bytes.
     length: usize,
+    /// Where what has not left begins in the file.
+    offset: u64,
     asset: Arc<Asset>,
     exchange: Arc<Exchange>,
     /// No byte of any asset follows it in its answer.
@@ -26,18 +33,24 @@ pub(super) struct Loan {
 /// the bulk of it and its last byte.
 const LAST_IN_ONE: usize = 64 * 1024;
 
+/// A look at a file is good for so long: no need for another before an answer's first bytes, which
+/// follow the look that found the file.
+const FRESH: Duration = Duration::from_millis(1);
+
 impl Loan {
+    /// A loan of `slice`, which begins at `offset` in `asset`.
     pub(super) fn new(
         slice: Bytes,
+        offset: u64,
         asset: Arc<Asset>,
         exchange: Arc<Exchange>,
         last: bool,
     ) -> Loan {
-        Loan { length: slice.len(), slice, asset, exchange, last }
+        Loan { length: slice.len(), slice, offset, asset, exchange, last }
     }
 
     /// Whether `bytes`, which hyper wants to be written, is this slice.
-    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+    fn is(&self, bytes: &[u8]) -> bool {
         std::ptr::eq(self.slice.as_ptr(), bytes.as_ptr()) && self.slice.len() == bytes.len()
     }
 
@@ -53,13 +66,32 @@ impl Loan {
         }
     }
 
+    /// Whether `sendfile` may work for its file.
+    pub(super) fn sends(&self) -> bool {
+        self.asset.sends()
+    }
+
+    /// Sends what may leave now by `sendfile`; how many bytes the socket took.
+    pub(super) fn send(&self, to: impl AsFd) -> io::Result<usize> {
+        match self.asset.send(to, self.offset, self.sendable().len())? {
+            0 => {
+                self.exchange.cut(Cut::Shrank);
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
+            sent => Ok(sent),
+        }
+    }
+
     /// What became of the file; a failed look counts as a file that is gone.
     pub(super) fn drift(&self) -> Drift {
+        if self.exchange.age() < FRESH {
+            return Drift::None;
+        }
         self.asset.drift().unwrap_or(Drift::Shrank)
     }
 
-    pub(super) fn cut(&self, why: Cut) {
-        self.exchange.cut(why);
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
     }
 }
 
@@ -85,10 +117,11 @@ pub(super) fn position(loans: &VecDeque<Loan>, slices: &[IoSlice<'_>]) -> Option
 }
 
 /// Notes that the kernel took `sent` bytes of the next loan.
-pub(super) fn settle(loans: &mut VecDeque<Loan>, sent: usize) {
+pub(super) fn settle(loans: &mut VecDeque<Loan>, sent: usize, by: SentBy) {
     if let Some(next) = loans.front_mut() {
         next.slice.advance(sent);
-        next.exchange.sent_mapped(sent as u64);
+        next.offset += sent as u64;
+        next.exchange.sent(sent as u64, by);
         if next.slice.is_empty() {
             loans.pop_front();
         }

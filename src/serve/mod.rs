@@ -142,7 +142,7 @@ fn connect(
         tracing::debug!("{peer} left at once: {error}");
         return;
     }
-    let transport = Transport::new(stream, connection.clone(), ledger.clone(), limits);
+    let transport = Transport::new(stream, connection.clone(), ledger.clone(), &app.config);
     let service = Service { app: app.clone(), connection, ledger };
     let answer = hyper::service::service_fn(move |request| {
         let service = service.clone();

@@ -7,7 +7,12 @@ use super::{
     framing::Framing,
     ledger::{Ledger, position, settle},
 };
-use crate::{config::Limits, store::Drift};
+use crate::{
+    config::{Config, Limits},
+    store::Drift,
+    telemetry::metrics::SentBy,
+};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use std::{
     future::Future,
     io::{self, IoSlice},
@@ -17,13 +22,17 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
 /// Slices written by one call; hyper hands over no more.
 const SLICES: usize = 64;
+
+/// A loan longer than this leaves by `sendfile`, a shorter one in one vectored write with the head
+/// before it.
+const SENDFILE_FROM: usize = 16 * 1024;
 
 /// A connection that has sent so much without having to wait lets others have their turn.
 const TURN: usize = 1024 * 1024;
@@ -44,6 +53,7 @@ pub(super) struct Transport {
     ledger: Arc<Ledger>,
     framing: Framing,
     limits: Limits,
+    sendfile: bool,
     /// When the head that is being received began.
     head_since: Option<Instant>,
     /// Since when the client has taken no byte that waits for it.
@@ -64,14 +74,15 @@ impl Transport {
         stream: TcpStream,
         connection: Arc<Connection>,
         ledger: Arc<Ledger>,
-        limits: Limits,
+        config: &Config,
     ) -> Transport {
         Transport {
             stream,
             connection,
             ledger,
-            framing: Framing::new(limits.target),
-            limits,
+            framing: Framing::new(config.limits.target),
+            limits: config.limits,
+            sendfile: config.sendfile,
             head_since: None,
             stalled_since: None,
             lingers_until: None,
@@ -83,12 +94,21 @@ impl Transport {
     }
 
     /// Waits until `deadline`; ready when it has passed.
+    ///
+    /// An alarm that is set too early is left as it is, and set anew when it rings: deadlines move
+    /// with each request, and setting an alarm costs more than a look at the clock.
     fn poll_alarm(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if alarm.deadline() != deadline {
+        if alarm.deadline() > deadline {
             alarm.as_mut().reset(deadline);
         }
-        alarm.as_mut().poll(cx)
+        loop {
+            ready!(alarm.as_mut().poll(cx));
+            if alarm.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(deadline);
+        }
     }
 
     /// Waits for the client to send: ready when it has taken too long.
@@ -113,7 +133,7 @@ impl Transport {
         let since = *self.stalled_since.get_or_insert_with(Instant::now);
         ready!(self.poll_alarm(cx, since + self.limits.write_timeout));
         if let Some(next) = self.ledger.lock().front() {
-            next.cut(Cut::Stalled);
+            next.exchange().cut(Cut::Stalled);
         }
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
@@ -140,12 +160,12 @@ impl Transport {
                 Drift::Touched => Cut::Rewritten,
                 Drift::Shrank => Cut::Shrank,
             };
-            next.cut(why);
+            next.exchange().cut(why);
             return Poll::Ready(Err(io::Error::other("the file changed while it was sent")));
         }
     }
 
-    /// Writes `slices` up to the end of the first that is a loan.
+    /// Sends of `slices` what one system call takes, up to the end of the first that is a loan.
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -155,14 +175,49 @@ impl Transport {
         let Some(at) = position(&loans, slices) else {
             return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         };
+        let stream = &self.stream;
+        if self.sendfile && loans[0].sends() && loans[0].sendable().len() > SENDFILE_FROM {
+            if at > 0 {
+                return poll_try(stream, cx, || send_with_more_to_come(stream, &slices[..at]));
+            }
+            match ready!(poll_try(stream, cx, || loans[0].send(stream))) {
+                Ok(sent) => {
+                    settle(&mut loans, sent, SentBy::Sendfile);
+                    return Poll::Ready(Ok(sent));
+                }
+                Err(_) if !loans[0].sends() => loans[0].exchange().note_fallback(),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
         let mut gathered = [IoSlice::new(&[]); SLICES];
         gathered[..at].copy_from_slice(&slices[..at]);
         gathered[at] = IoSlice::new(loans[0].sendable());
         let sent = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &gathered[..=at]))?;
         let before: usize = slices[..at].iter().map(|slice| slice.len()).sum();
-        settle(&mut loans, sent.saturating_sub(before));
+        settle(&mut loans, sent.saturating_sub(before), SentBy::Writev);
         Poll::Ready(Ok(sent))
     }
+}
+
+/// Does `work` when the socket takes bytes.
+fn poll_try<T>(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    work: impl Fn() -> io::Result<T>,
+) -> Poll<io::Result<T>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        match stream.try_io(Interest::WRITABLE, &work) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            outcome => return Poll::Ready(outcome),
+        }
+    }
+}
+
+/// Writes `slices` so that they leave with the bytes that follow at once (MSG_MORE).
+fn send_with_more_to_come(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let flags = SendFlags::MORE | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    Ok(sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), flags)?)
 }
 
 impl AsyncRead for Transport {

@@ -5,13 +5,19 @@ use super::{
     mapping::{Census, Mapping},
 };
 use bytes::Bytes;
-use rustix::fs::{AtFlags, FileType};
+use rustix::{
+    fs::{AtFlags, FileType},
+    io::Errno,
+};
 use std::{
     fs::File,
     io,
     ops::Range,
     os::fd::{AsFd, BorrowedFd},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 /// A value of this type is one state of one regular file, open and mapped. It never changes: a file
@@ -24,6 +30,7 @@ pub struct Asset {
     /// The last state that was seen to be nothing but a longer `identity`.
     grown: Mutex<Identity>,
     remote: bool,
+    sends: AtomicBool,
 }
 
 impl Asset {
@@ -36,7 +43,8 @@ impl Asset {
         let identity = Identity::of(&stat);
         let mapping = Mapping::new(&file, identity.size, census)?;
         let remote = is_remote(file.as_fd());
-        Ok(Asset { file, identity, mapping, grown: Mutex::new(identity), remote })
+        let (grown, sends) = (Mutex::new(identity), AtomicBool::new(true));
+        Ok(Asset { file, identity, mapping, grown, remote, sends })
     }
 
     pub fn identity(&self) -> &Identity {
@@ -65,6 +73,23 @@ impl Asset {
     /// The bytes of `span`, borrowed from the mapping; `None` where it isn't wholly inside.
     pub fn slice(&self, span: Range<u64>) -> Option<Bytes> {
         self.mapping.slice(span)
+    }
+
+    /// Sends up to `most` bytes from `offset` on to a socket, without a copy and without the mapping
+    /// (`sendfile(2)`): how many it took, 0 where the file no longer reaches.
+    ///
+    /// Fails with EINVAL, ENOSYS or EOPNOTSUPP where the file system doesn't do that.
+    pub fn send(&self, to: impl AsFd, mut offset: u64, most: usize) -> io::Result<usize> {
+        let sent = rustix::fs::sendfile(to, &self.file, Some(&mut offset), most);
+        if let Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) = sent {
+            self.sends.store(false, Relaxed);
+        }
+        Ok(sent?)
+    }
+
+    /// Whether [`Asset::send`] may work: no attempt has shown that it doesn't.
+    pub fn sends(&self) -> bool {
+        self.sends.load(Relaxed)
     }
 
     /// What became of the file since it was opened. Never waits: a remote file system answers what

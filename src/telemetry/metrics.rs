@@ -1,7 +1,7 @@
 //! The counters, and the page that shows them to Prometheus (OpenMetrics text).
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, text},
+    encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
     registry::{Registry, Unit},
 };
@@ -10,8 +10,8 @@ use prometheus_client::{
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Status {
-    pub status: u16,
+struct Status {
+    status: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -20,18 +20,19 @@ pub struct Why {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Way {
-    pub way: SentBy,
+struct Way {
+    way: &'static str,
 }
 
 /// How body bytes left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SentBy {
+    /// From the page cache that a mapping shows, by `sendfile`.
+    Sendfile,
     /// From a mapping, by a vectored write.
-    writev,
-    /// Composed by the server: pages and messages.
-    composed,
+    Writev,
+    /// Composed by the server: pages, messages, the heads of a multipart body's parts.
+    Composed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,9 +43,12 @@ struct Memory {
 /// A value of this type holds what the server counts; one for each server.
 pub struct Metrics {
     registry: Registry,
-    pub requests: Family<Status, Counter>,
-    pub sent_writev: Counter,
-    pub sent_composed: Counter,
+    requests: Family<Status, Counter>,
+    /// Of the statuses that nearly all answers have, so that they need not be looked up.
+    usual: [(u16, Counter); 4],
+    sent: [Counter; 3],
+    /// Assets whose file system doesn't do `sendfile`.
+    pub fallbacks: Counter,
     pub connections: Gauge,
     pub accepted: Counter,
     pub in_flight: Gauge,
@@ -66,11 +70,14 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("reelmap");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", build);
-        let requests = Family::default();
+        let requests = Family::<Status, Counter>::default();
         registry.register("requests", "Requests by status of the answer", requests.clone());
         let sent = Family::<Way, Counter>::default();
         let help = "Body bytes that the kernel took, by the way they left";
         registry.register_with_unit("sent", help, Unit::Bytes, sent.clone());
+        let fallbacks = Counter::default();
+        let help = "Files that left by vectored writes because their file system has no sendfile";
+        registry.register("sendfile_fallbacks", help, fallbacks.clone());
         let connections = Gauge::default();
         registry.register("connections", "Connections open", connections.clone());
         let accepted = Counter::default();
@@ -93,9 +100,12 @@ impl Default for Metrics {
         registry.register_with_unit("memory", help, Unit::Bytes, memory.clone());
         let way = |way| sent.get_or_create_owned(&Way { way });
         let found = |found| windows.get_or_create_owned(&FoundAs { found });
+        let usual = [200, 206, 304, 404]
+            .map(|status| (status, requests.get_or_create_owned(&Status { status })));
         Metrics {
-            sent_writev: way(SentBy::writev),
-            sent_composed: way(SentBy::composed),
+            usual,
+            sent: ["sendfile", "writev", "composed"].map(way),
+            fallbacks,
             windows_resident: found("resident"),
             windows_fetched: found("fetched"),
             registry,
@@ -112,6 +122,20 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// The counter of answers with `status`.
+    pub fn answered(&self, status: u16) -> Counter {
+        let usual = self.usual.iter().find(|(usual, _)| *usual == status);
+        usual.map_or_else(
+            || self.requests.get_or_create_owned(&Status { status }),
+            |(_, counter)| counter.clone(),
+        )
+    }
+
+    /// The counter of body bytes that left that way.
+    pub fn sent(&self, by: SentBy) -> &Counter {
+        &self.sent[by as usize]
+    }
+
     /// The page, with the counts that others keep brought up to date.
     pub fn page(&self, mappings: u64, mapped: u64) -> String {
         self.mappings.set(clamped(mappings));
@@ -149,14 +173,19 @@ mod tests {
     #[test]
     fn the_page_shows_what_was_counted() {
         let metrics = Metrics::default();
-        metrics.requests.get_or_create(&Status { status: 206 }).inc();
-        metrics.sent_writev.inc_by(20);
+        metrics.answered(206).inc();
+        metrics.answered(418).inc();
+        metrics.sent(SentBy::Writev).inc_by(20);
+        metrics.sent(SentBy::Sendfile).inc_by(30);
         metrics.cut.get_or_create(&Why { why: "rewritten" }).inc();
         metrics.windows_fetched.inc();
         let page = metrics.page(2, 300);
         for line in [
             "reelmap_requests_total{status=\"206\"} 1",
+            "reelmap_requests_total{status=\"418\"} 1",
             "reelmap_sent_bytes_total{way=\"writev\"} 20",
+            "reelmap_sent_bytes_total{way=\"sendfile\"} 30",
+            "reelmap_sent_bytes_total{way=\"composed\"} 0",
             "reelmap_responses_cut_total{why=\"rewritten\"} 1",
             "reelmap_windows_total{found=\"fetched\"} 1",
             "reelmap_windows_total{found=\"resident\"} 0",

@@ -48,6 +48,7 @@ const TAGS: &[Tags] = &[
     (&["\"other\"", "\"1a2b-17f3\""], Some((true, true))),
     (&["rubbish", "\"1a2b-17f3\""], Some((true, true))),
     (&["\"x,\"1a2b-17f3\",y\""], Some((false, false))),
+    (&["\"x , \"1a2b-17f3\""], Some((false, false))),
     (&["\"1a2b-17f3\"x"], Some((false, false))),
     (&["1a2b-17f3"], Some((false, false))),
     (&["\"1a2b-17f3"], Some((false, false))),

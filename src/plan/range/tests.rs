@@ -51,6 +51,12 @@ fn the_rules() {
             Unsatisfiable,
         ),
         ("the largest file", "bytes=18446744073709551614-", u64::MAX, One(u64::MAX - 1..u64::MAX)),
+        (
+            "a gap at the end of numbers",
+            "bytes=18446744073709551600-18446744073709551601,18446744073709551603-",
+            u64::MAX,
+            One(u64::MAX - 15..u64::MAX),
+        ),
         // the empty file
         ("empty file: from zero", "bytes=0-", 0, Unsatisfiable),
         ("empty file: a suffix of nothing", "bytes=-0", 0, Unsatisfiable),

@@ -1,10 +1,43 @@
-//! What a representation says of its version: ETag and Last-Modified. Compares nothing with a request.
+//! The file as HTTP sees it: length, type, ETag and Last-Modified. Compares nothing with a request.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
 use super::header;
+
+/// What is known of the bytes a URL names; made once an asset, so that no request formats it anew.
+///
+/// The ETag is strong, and made of length and modification time alone: every machine that serves
+/// a copy with its time preserved names it alike (RFC 9110 §8.8.3).
+#[derive(Clone, Debug)]
+pub struct Representation {
+    pub(super) length: u64,
+    pub(super) etag: HeaderValue,
+    pub(super) modified: Date,
+    pub(super) last_modified: HeaderValue,
+    pub(super) content_type: HeaderValue,
+}
+
+impl Representation {
+    pub fn new(length: u64, modified: SystemTime, content_type: HeaderValue) -> Self {
+        let etag = etag(length, modified);
+        let modified = Date::from(modified);
+        Self { length, etag, modified, last_modified: modified.to_header(), content_type }
+    }
+
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub fn etag(&self) -> &HeaderValue {
+        &self.etag
+    }
+
+    pub fn content_type(&self) -> &HeaderValue {
+        &self.content_type
+    }
+}
 
 /// A moment as HTTP can name it: a whole second, from 1970 to the end of 9999 (RFC 9110 §5.6.7).
 ///
