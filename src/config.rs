@@ -87,6 +87,7 @@ pub struct Serve {
 
     /// Send films by vectored writes of their mappings alone, never by sendfile
     #[arg(long, env = "REELMAP_NO_SENDFILE")]
+    #[arg(value_parser = BoolishValueParser::new())]
     pub no_sendfile: bool,
 
     /// One line a request on standard output
