@@ -39,6 +39,7 @@ while read -r line; do
   count=$((count + 1))
 done < <(lines 'curl|wget|mpv|ffmpeg|ffprobe')
 ((count > 3)) || fail "only $count lines were found"
+cmp "$work/here/start.bin" <(head -c 1024 fixtures/moov-first.mp4) || fail "a range differs from the film"
 cmp "$work/here/moov-first.mp4" fixtures/moov-first.mp4 || fail "a download differs from the film"
 if grep -E '" [45][0-9][0-9] ' "$work/access.log"; then fail "the server refused a request"; fi
 
