@@ -68,16 +68,8 @@ impl Running {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("taskset (util-linux) starts the servers");
         let running = Running { child, address, _workplace: workplace };
-        running.wait_until_up(peer);
+        wait_until_up(address, peer.name());
         running
-    }
-
-    fn wait_until_up(&self, peer: Peer) {
-        let begun = Instant::now();
-        while TcpStream::connect(self.address).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{} did not start", peer.name());
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -93,7 +85,16 @@ impl Drop for Running {
     }
 }
 
-fn free_address() -> SocketAddr {
+/// Waits until a server answers at `address`.
+pub fn wait_until_up(address: SocketAddr, name: &str) {
+    let begun = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name} did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn free_address() -> SocketAddr {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
 }
 

@@ -212,6 +212,11 @@ impl Client {
         Some((status, headers))
     }
 
+    /// How many bytes of a body came with its head.
+    pub fn ahead(&self) -> usize {
+        self.ahead.len()
+    }
+
     /// Takes back bytes that were received by hand.
     pub fn push_back(&mut self, bytes: Vec<u8>) {
         self.ahead.splice(0..0, bytes);
