@@ -74,7 +74,8 @@ fn crowd(peer: Peer, options: &Options, root: &std::path::Path) {
     let step = LENGTH / 2 / options.connections as u64;
     for (at, stream) in crowd.iter_mut().enumerate() {
         let start = at as u64 * step;
-        write!(stream, "GET /film.mp4 HTTP/1.1\r\nHost: crowd\r\nRange: bytes={start}-\r\n\r\n").unwrap();
+        write!(stream, "GET /film.mp4 HTTP/1.1\r\nHost: crowd\r\nRange: bytes={start}-\r\n\r\n")
+            .unwrap();
         stream.set_nonblocking(true).unwrap();
     }
     let mut sink = vec![0; options.rate];
