@@ -1,7 +1,7 @@
 //! What the user typed (`Cli`), and what it means (`Config`): checked once, at start.
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
@@ -77,14 +77,17 @@ pub struct Serve {
 
     /// Answer 404 for folders, instead of a page or JSON that lists them
     #[arg(long, env = "REELMAP_NO_LISTING")]
+    #[arg(value_parser = BoolishValueParser::new())]
     pub no_listing: bool,
 
     /// Let no page of another origin read answers (no CORS headers)
     #[arg(long, env = "REELMAP_NO_CORS")]
+    #[arg(value_parser = BoolishValueParser::new())]
     pub no_cors: bool,
 
     /// Send films by vectored writes of their mappings alone, never by sendfile
     #[arg(long, env = "REELMAP_NO_SENDFILE")]
+    #[arg(value_parser = BoolishValueParser::new())]
     pub no_sendfile: bool,
 
     /// One line a request on standard output
