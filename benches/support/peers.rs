@@ -14,6 +14,8 @@ use std::{
 pub enum Peer {
     Reelmap,
     Nginx,
+    /// nginx that has its thread pool read and send (`aio threads`).
+    NginxAio,
     Caddy,
     Lighttpd,
     H2o,
@@ -28,6 +30,7 @@ impl Peer {
         match self {
             Peer::Reelmap => "reelmap",
             Peer::Nginx => "nginx",
+            Peer::NginxAio => "nginx aio threads",
             Peer::Caddy => "caddy",
             Peer::Lighttpd => "lighttpd",
             Peer::H2o => "h2o",
@@ -39,7 +42,7 @@ impl Peer {
     pub fn version(self) -> Option<String> {
         match self {
             Peer::Reelmap => Some(format!("reelmap {}", env!("CARGO_PKG_VERSION"))),
-            Peer::Nginx => machine::version("nginx", "-v"),
+            Peer::Nginx | Peer::NginxAio => machine::version("nginx", "-v"),
             Peer::Caddy => machine::version("caddy", "version").map(|v| format!("caddy {v}")),
             Peer::Lighttpd => machine::version("lighttpd", "-v"),
             Peer::H2o => machine::version("h2o", "-v"),
@@ -121,7 +124,8 @@ fn command(
                  --log-level error"
             )
         }
-        Peer::Nginx => {
+        Peer::Nginx | Peer::NginxAio => {
+            let aio = if peer == Peer::NginxAio { "threads" } else { "off" };
             let log = if log { format!("{at}/access.log") } else { "off".into() };
             let conf = write(
                 "nginx.conf",
@@ -129,7 +133,7 @@ fn command(
                     "user root; worker_processes 1; pid {at}/pid; error_log {at}/error.log;\n\
                      worker_rlimit_nofile 20000; daemon off;\n\
                      events {{ worker_connections 15000; }}\n\
-                     http {{ access_log {log}; sendfile on; tcp_nopush on; tcp_nodelay on;\n\
+                     http {{ access_log {log}; sendfile on; aio {aio}; tcp_nopush on; tcp_nodelay on;\n\
                      keepalive_requests 1000000000; keepalive_timeout 600s;\n\
                      open_file_cache max=1000 inactive=60s; open_file_cache_valid 60s;\n\
                      client_body_temp_path {at}; proxy_temp_path {at}; fastcgi_temp_path {at};\n\
