@@ -11,7 +11,7 @@ use std::{io, num::NonZeroU64, ops::Range};
 /// pages come and go in runs of that size.
 const STRIDE: u64 = 128 * 1024;
 
-/// Whether the pages of `span` are in memory, as far as probes of one byte in each [`STRIDE`] and
+/// Whether the pages of `span` are in memory, as far as probes of one byte in each `STRIDE` and
 /// of the last byte tell. Never waits. `false` where the file system can't say
 /// (`preadv2(RWF_NOWAIT)` is refused) or the file no longer reaches.
 ///
