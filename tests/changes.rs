@@ -106,7 +106,8 @@ fn a_file_rewritten_in_place_is_cut() {
 
 #[test]
 fn a_rewritten_film_that_the_socket_could_hold_is_not_taken_for_whole() {
-    for length in [1, 2, 3, 4].map(|quarters| quarters * 512 * 1024) {
+    const KIB: usize = 1024;
+    for length in [20_000, 64 * KIB, 512 * KIB, 512 * KIB + 5000, 2100 * KIB, 1 << 21] {
         let stage = Stage::of(length);
         let answers = stage.change_under_clients(|| {
             let mut film = OpenOptions::new().write(true).open(stage.film()).unwrap();

@@ -147,6 +147,11 @@ impl Exchange {
         self.promised.store(length, Relaxed);
     }
 
+    /// The length of the answer's body, in bytes.
+    pub(super) fn promised(&self) -> u64 {
+        self.promised.load(Relaxed)
+    }
+
     /// How long ago it began.
     pub(super) fn age(&self) -> Duration {
         self.started.elapsed()

@@ -34,10 +34,6 @@ use tokio::{
 /// Slices written by one call; hyper hands over no more.
 const SLICES: usize = 64;
 
-/// A loan longer than this leaves by `sendfile`, a shorter one in one vectored write with the head
-/// before it.
-const SENDFILE_FROM: usize = 16 * 1024;
-
 /// A connection that has sent so much without having to wait lets others have their turn.
 const TURN: usize = 1024 * 1024;
 
@@ -170,7 +166,7 @@ impl Transport {
             return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         };
         let stream = &self.stream;
-        if self.sendfile && loans[0].sends() && loans[0].sendable().len() > SENDFILE_FROM {
+        if self.sendfile && loans[0].sends() && !loans[0].is_last_byte() {
             if at > 0 {
                 return poll_try(stream, cx, || send_with_more_to_come(stream, &slices[..at]));
             }
