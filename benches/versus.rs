@@ -7,9 +7,9 @@
 mod support;
 
 use clap::Parser;
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 use support::{
-    load::Load,
+    load::{Load, film},
     machine, median,
     peers::{Peer, Running},
     percentile,
@@ -73,12 +73,9 @@ fn main() {
     }
     println!("rounds:  {}, access logs {}", options.rounds, if options.log { "on" } else { "off" });
 
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .unwrap();
     let length = options.file << 20;
-    write_film(&folder.path().join("film.mp4"), length);
-    pin(1);
+    let folder = film(length);
+    support::pin(1);
 
     let mut table = String::from(
         "range\tconnections\tserver\tcpu_s_per_gib\tcpu_us_per_answer\tratio_to_nginx\t\
@@ -177,20 +174,4 @@ fn report(peers: &[Peer], costs: &[Vec<Cost>], range: u64, connections: usize, t
             of(|c| c.file_kib),
         );
     }
-}
-
-/// A file without holes, in the page cache.
-fn write_film(path: &std::path::Path, length: u64) {
-    let mut film = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(path).unwrap());
-    let mut state = 1u64;
-    for _ in 0..length / 8 {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        film.write_all(&state.to_le_bytes()).unwrap();
-    }
-}
-
-fn pin(core: usize) {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(core);
-    rustix::thread::sched_setaffinity(None, &set).expect("a machine of two cores");
 }

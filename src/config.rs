@@ -1,7 +1,7 @@
 //! What the user typed (`Cli`), and what it means (`Config`): checked once, at start.
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
@@ -40,10 +40,11 @@ pub struct Serve {
     #[arg(long, default_value_t = 0, env = "REELMAP_THREADS", value_name = "N")]
     pub threads: u16,
 
-    /// Connections served at once; more wait in the kernel's queue
-    #[arg(long, default_value_t = 10_000, env = "REELMAP_MAX_CONNECTIONS", value_name = "N")]
+    /// Connections served at once; more wait in the kernel's queue [default: 10000, or as many as
+    /// the limit of open files leaves room for]
+    #[arg(long, env = "REELMAP_MAX_CONNECTIONS", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub max_connections: u32,
+    pub max_connections: Option<u32>,
 
     /// Files kept open and mapped for the next request
     #[arg(long, default_value_t = 1024, env = "REELMAP_OPEN_FILES", value_name = "N")]
@@ -77,14 +78,17 @@ pub struct Serve {
 
     /// Answer 404 for folders, instead of a page or JSON that lists them
     #[arg(long, env = "REELMAP_NO_LISTING")]
+    #[arg(value_parser = BoolishValueParser::new())]
     pub no_listing: bool,
 
     /// Let no page of another origin read answers (no CORS headers)
     #[arg(long, env = "REELMAP_NO_CORS")]
+    #[arg(value_parser = BoolishValueParser::new())]
     pub no_cors: bool,
 
     /// Send films by vectored writes of their mappings alone, never by sendfile
     #[arg(long, env = "REELMAP_NO_SENDFILE")]
+    #[arg(value_parser = BoolishValueParser::new())]
     pub no_sendfile: bool,
 
     /// One line a request on standard output
@@ -156,6 +160,9 @@ pub struct Limits {
     pub write_timeout: Duration,
 }
 
+/// Connections served at once where neither the user nor the system says otherwise.
+const MOST_CONNECTIONS: u64 = 10_000;
+
 /// File descriptors that are neither a connection nor an open film: sockets that listen, logs,
 /// folders being listed, files being opened.
 const DESCRIPTORS_ASIDE: u64 = 128;
@@ -168,25 +175,24 @@ impl Config {
         })?;
         ensure!(root.is_dir(), "cannot serve {}: it is not a folder", serve.root.display());
         ensure!(!serve.listen.is_empty(), "nothing to listen on: give --listen ADDRESS:PORT");
+        let room = descriptors.unwrap_or(u64::MAX);
+        let room = room.saturating_sub(u64::from(serve.open_files) + DESCRIPTORS_ASIDE);
+        let connections = serve.max_connections.map_or(room.min(MOST_CONNECTIONS), u64::from);
+        if connections == 0 || connections > room {
+            bail!(
+                "{connections} connections and {} open files need more than the files this process \
+                 may open: lower --max-connections or --open-files, or raise the limit (ulimit -n)",
+                serve.open_files,
+            );
+        }
         let limits = Limits {
-            connections: serve.max_connections as usize,
+            connections: usize::try_from(connections)?,
             head: usize::from(serve.max_header_kib) * 1024,
             target: 8 * 1024,
             header_timeout: seconds(serve.header_timeout),
             idle_timeout: seconds(serve.idle_timeout),
             write_timeout: seconds(serve.write_timeout),
         };
-        let needed = u64::from(serve.max_connections) + u64::from(serve.open_files);
-        if let Some(most) = descriptors
-            && needed + DESCRIPTORS_ASIDE > most
-        {
-            bail!(
-                "{} connections and {} open files need more than the {most} files this process \
-                 may open: lower --max-connections or --open-files, or raise the limit (ulimit -n)",
-                serve.max_connections,
-                serve.open_files,
-            );
-        }
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Config {
             root,
@@ -267,6 +273,10 @@ mod tests {
         let flags = ["--max-connections", "500", "--open-files", "300"];
         assert!(Config::new(typed(&flags), Some(1024)).is_ok());
         assert!(Config::new(typed(&flags), Some(900)).is_err());
+        let most = |files| Config::new(typed(&[]), files).map(|config| config.limits.connections);
+        assert_eq!(most(None).unwrap(), 10_000);
+        assert_eq!(most(Some(4096)).unwrap(), 4096 - 1024 - 128);
+        assert!(most(Some(1024)).is_err());
     }
 
     #[test]

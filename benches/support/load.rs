@@ -8,9 +8,10 @@ use rustix::{
     net::{RecvFlags, recv},
 };
 use std::{
-    io::Write,
+    fs::{self, File},
+    io::{BufWriter, Write},
     net::{SocketAddr, TcpStream},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::PermissionsExt},
     time::{Duration, Instant},
 };
 
@@ -37,6 +38,21 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// From each request to the first byte of its answer, in microseconds.
     pub first_bytes: Vec<f64>,
+}
+
+/// A folder with a `film.mp4` of `length` bytes without holes, in the page cache.
+pub fn film(length: u64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let film = File::create(folder.path().join("film.mp4")).unwrap();
+    let mut film = BufWriter::with_capacity(1 << 20, film);
+    let mut state = 1u64;
+    for _ in 0..length / 8 {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        film.write_all(&state.to_le_bytes()).unwrap();
+    }
+    film.flush().unwrap();
+    folder
 }
 
 struct Client {

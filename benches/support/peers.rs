@@ -14,6 +14,8 @@ use std::{
 pub enum Peer {
     Reelmap,
     Nginx,
+    /// nginx that has its thread pool read and send (`aio threads`).
+    NginxAio,
     Caddy,
     Lighttpd,
     H2o,
@@ -28,6 +30,7 @@ impl Peer {
         match self {
             Peer::Reelmap => "reelmap",
             Peer::Nginx => "nginx",
+            Peer::NginxAio => "nginx aio threads",
             Peer::Caddy => "caddy",
             Peer::Lighttpd => "lighttpd",
             Peer::H2o => "h2o",
@@ -39,7 +42,7 @@ impl Peer {
     pub fn version(self) -> Option<String> {
         match self {
             Peer::Reelmap => Some(format!("reelmap {}", env!("CARGO_PKG_VERSION"))),
-            Peer::Nginx => machine::version("nginx", "-v"),
+            Peer::Nginx | Peer::NginxAio => machine::version("nginx", "-v"),
             Peer::Caddy => machine::version("caddy", "version").map(|v| format!("caddy {v}")),
             Peer::Lighttpd => machine::version("lighttpd", "-v"),
             Peer::H2o => machine::version("h2o", "-v"),
@@ -68,16 +71,8 @@ impl Running {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("taskset (util-linux) starts the servers");
         let running = Running { child, address, _workplace: workplace };
-        running.wait_until_up(peer);
+        wait_until_up(address, peer.name());
         running
-    }
-
-    fn wait_until_up(&self, peer: Peer) {
-        let begun = Instant::now();
-        while TcpStream::connect(self.address).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{} did not start", peer.name());
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -93,7 +88,16 @@ impl Drop for Running {
     }
 }
 
-fn free_address() -> SocketAddr {
+/// Waits until a server answers at `address`.
+pub fn wait_until_up(address: SocketAddr, name: &str) {
+    let begun = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name} did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn free_address() -> SocketAddr {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
 }
 
@@ -120,7 +124,8 @@ fn command(
                  --log-level error"
             )
         }
-        Peer::Nginx => {
+        Peer::Nginx | Peer::NginxAio => {
+            let aio = if peer == Peer::NginxAio { "threads" } else { "off" };
             let log = if log { format!("{at}/access.log") } else { "off".into() };
             let conf = write(
                 "nginx.conf",
@@ -128,7 +133,7 @@ fn command(
                     "user root; worker_processes 1; pid {at}/pid; error_log {at}/error.log;\n\
                      worker_rlimit_nofile 20000; daemon off;\n\
                      events {{ worker_connections 15000; }}\n\
-                     http {{ access_log {log}; sendfile on; tcp_nopush on; tcp_nodelay on;\n\
+                     http {{ access_log {log}; sendfile on; aio {aio}; tcp_nopush on; tcp_nodelay on;\n\
                      keepalive_requests 1000000000; keepalive_timeout 600s;\n\
                      open_file_cache max=1000 inactive=60s; open_file_cache_valid 60s;\n\
                      client_body_temp_path {at}; proxy_temp_path {at}; fastcgi_temp_path {at};\n\

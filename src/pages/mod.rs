@@ -25,7 +25,7 @@ pub use message::message;
 pub const HTML: &str = "text/html; charset=utf-8";
 /// The `Content-Type` of [`Listing::json`].
 pub const JSON: &str = "application/json";
-/// The `Content-Type` of a [`message`].
+/// The `Content-Type` of a [`message()`].
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
 /// A kind of entry is what a click on it means.

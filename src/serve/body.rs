@@ -153,14 +153,17 @@ impl Film {
         let next = window.end..self.span.end.min(window.end.saturating_add(WINDOW));
         let (asset, exchange, wanted) = (self.asset.clone(), self.exchange.clone(), window.clone());
         let fetch = OffRuntime::start(move || {
+            residency::fetch(&asset, wanted, next).inspect_err(|_| {
+                let shrank = matches!(asset.drift(), Ok(Drift::Shrank));
+                exchange.cut(if shrank { Cut::Shrank } else { Cut::Unreadable });
+            })?;
+            // Asked after the bytes were read: they are the file's if it has not changed until now.
+            // What was learned of another change than this one is seen before the bytes are sent.
             if asset.remote() && asset.drift_synced()? == Drift::Shrank {
                 exchange.cut(Cut::Shrank);
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            residency::fetch(&asset, wanted, next).inspect_err(|_| {
-                let shrank = matches!(asset.drift(), Ok(Drift::Shrank));
-                exchange.cut(if shrank { Cut::Shrank } else { Cut::Unreadable });
-            })
+            Ok(())
         });
         (window, fetch)
     }

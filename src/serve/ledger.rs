@@ -60,10 +60,17 @@ impl Loan {
     /// by the kernel: then the file is looked at once more, and a client whose file was rewritten
     /// or cut short under it never gets the byte that would make its answer seem whole.
     pub(super) fn sendable(&self) -> &[u8] {
-        match self.slice.len() {
-            left if self.last && left > 1 && self.length > LAST_IN_ONE => &self.slice[..left - 1],
-            _ => &self.slice,
-        }
+        let held_back = usize::from(self.in_two() && self.slice.len() > 1);
+        &self.slice[..self.slice.len() - held_back]
+    }
+
+    /// Whether it has come down to the byte that was held back.
+    pub(super) fn is_last_byte(&self) -> bool {
+        self.in_two() && self.slice.len() == 1
+    }
+
+    fn in_two(&self) -> bool {
+        self.last && self.length > LAST_IN_ONE
     }
 
     /// Whether `sendfile` may work for its file.

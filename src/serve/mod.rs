@@ -28,9 +28,7 @@ use crate::{
 use anyhow::{Context, Result};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
-use std::{
-    convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
-};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -150,10 +148,7 @@ fn connect(
     }
     let transport = Transport::new(stream, connection.clone(), ledger.clone(), &app.config);
     let service = Service { app: app.clone(), connection, ledger };
-    let answer = hyper::service::service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(service.answer(request).await) }
-    });
+    let answer = hyper::service::service_fn(move |request| service.call(request));
     let serving = http1::Builder::new()
         // The transport keeps these times itself, since hyper's timer does not tell an idle client
         // from a slow one.
@@ -163,12 +158,13 @@ fn connect(
         // A client that has sent all it will (`nc -N`) still gets its answer.
         .half_close(true)
         .serve_connection(TokioIo::new(transport), answer);
-    let serving = graceful.watch(serving);
+    // On the heap, since a task would hold it twice: as what it was given and as what it waits for.
+    let serving = Box::pin(graceful.watch(serving));
     let app = app.clone();
     tokio::spawn(async move {
         app.metrics.accepted.inc();
         app.metrics.connections.inc();
-        let outcome = pin!(serving).await;
+        let outcome = serving.await;
         app.metrics.connections.dec();
         drop(permit);
         if let Err(error) = outcome {

@@ -12,7 +12,7 @@ use crate::{
     pages::{self, Listing, Node},
     plan::{self, Representation, content_type, plan},
     route::{Route, Stray},
-    store::{Asset, Found, root::Place},
+    store::{Asset, Found, cache::Opened, root::Place},
     telemetry::metrics,
 };
 use http::{
@@ -21,7 +21,17 @@ use http::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use std::{ffi::OsString, io, os::fd::OwnedFd, sync::Arc, time::SystemTime};
+use std::{
+    convert::Infallible,
+    ffi::OsString,
+    future::Future,
+    io,
+    os::fd::OwnedFd,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::SystemTime,
+};
 
 /// The longest body of a request that means nothing which is read and forgotten, so that the next
 /// request on the connection is understood. A longer one ends the connection.
@@ -38,8 +48,41 @@ pub(super) struct Service {
     pub(super) ledger: Arc<Ledger>,
 }
 
+/// A value of this type is an answer: there at once, as nearly all are, or after a wait for a disk
+/// or for the client. The wait's state is on the heap, so that an idle connection holds none of it.
+pub(super) enum Answering {
+    Now(Option<Response<Body>>),
+    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+}
+
+impl From<Response<Body>> for Answering {
+    fn from(response: Response<Body>) -> Answering {
+        Answering::Now(Some(response))
+    }
+}
+
+impl Answering {
+    fn later(answer: impl Future<Output = Response<Body>> + Send + 'static) -> Answering {
+        Answering::Later(Box::pin(answer))
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            // A future is not polled again once it was ready.
+            Answering::Now(response) => {
+                response.take().map_or(Poll::Pending, |r| Poll::Ready(Ok(r)))
+            }
+            Answering::Later(answer) => answer.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
 impl Service {
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) fn call(&self, request: Request<Incoming>) -> Answering {
         let number = self.connection.next_request();
         let exchange = Exchange::begin(&self.app, &self.connection, &request);
         let head_only = request.method() == Method::HEAD;
@@ -47,29 +90,47 @@ impl Service {
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, ());
         if let Err(status) = self.check(number, &request) {
-            return answer.last_message(status);
+            return answer.last_message(status).into();
         }
-        if let Err(status) = forgotten(body, self.app.config.limits.header_timeout).await {
-            return answer.last_message(status);
+        if http_body::Body::is_end_stream(&body) {
+            return self.answer(answer, request);
         }
+        let service = self.clone();
+        Answering::later(async move {
+            if let Err(status) = forgotten(body, service.app.config.limits.header_timeout).await {
+                return answer.last_message(status);
+            }
+            match service.answer(answer, request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        })
+    }
+
+    /// The answer to a request whose body, if it had one, has been read.
+    fn answer(&self, answer: Answer, request: Request<()>) -> Answering {
         let method = match *request.method() {
             Method::GET => plan::Method::Get,
             Method::HEAD => plan::Method::Head,
-            Method::OPTIONS => return answer.options(),
-            _ => return answer.method_not_allowed(),
+            Method::OPTIONS => return answer.options().into(),
+            _ => return answer.method_not_allowed().into(),
         };
         match Route::of(request.uri().path()) {
-            Ok(Route::Health) => answer.composed(StatusCode::OK, pages::TEXT, "ok\n"),
+            Ok(Route::Health) => answer.composed(StatusCode::OK, pages::TEXT, "ok\n").into(),
             Ok(Route::Metrics) => {
                 let census = self.app.cache.census();
                 let page = self.app.metrics.page(census.mappings(), census.bytes());
-                answer.composed(StatusCode::OK, metrics::CONTENT_TYPE, page)
+                answer.composed(StatusCode::OK, metrics::CONTENT_TYPE, page).into()
             }
-            Ok(Route::Media { place, folder }) => {
-                self.media(answer, method, request, place, folder).await
-            }
-            Err(Stray::Malformed) => answer.message(StatusCode::BAD_REQUEST),
-            Err(Stray::Nothing) => answer.message(StatusCode::NOT_FOUND),
+            Ok(Route::Media { place, folder }) => match self.app.cache.get(&place) {
+                Some(opened) => self.film(answer, method, &request, &opened, folder).into(),
+                None => {
+                    let found = self.clone().find(answer, method, request, place, folder);
+                    Answering::later(found)
+                }
+            },
+            Err(Stray::Malformed) => answer.message(StatusCode::BAD_REQUEST).into(),
+            Err(Stray::Nothing) => answer.message(StatusCode::NOT_FOUND).into(),
         }
     }
 
@@ -88,28 +149,32 @@ impl Service {
         Ok(())
     }
 
-    async fn media(
+    fn film(
         &self,
+        answer: Answer,
+        method: plan::Method,
+        request: &Request<()>,
+        film: &Opened<Representation>,
+        folder: bool,
+    ) -> Response<Body> {
+        if folder {
+            return answer.message(StatusCode::NOT_FOUND);
+        }
+        let plan = plan(method, request.headers(), &film.detail, SystemTime::now());
+        answer.film(plan, film.asset.clone(), &self.ledger)
+    }
+
+    async fn find(
+        self,
         answer: Answer,
         method: plan::Method,
         request: Request<()>,
         place: Place,
         folder: bool,
     ) -> Response<Body> {
-        let found = match self.app.cache.get(&place) {
-            Some(opened) => Ok(Found::File(opened)),
-            None => {
-                let (app, place) = (self.app.clone(), place.clone());
-                OffRuntime::start(move || app.cache.find(&place)).await
-            }
-        };
-        match found {
-            Ok(Found::File(_)) if folder => answer.message(StatusCode::NOT_FOUND),
-            Ok(Found::File(opened)) => {
-                let now = SystemTime::now();
-                let plan = plan(method, request.headers(), &opened.detail, now);
-                answer.film(plan, opened.asset.clone(), &self.ledger)
-            }
+        let (app, at) = (self.app.clone(), place.clone());
+        match OffRuntime::start(move || app.cache.find(&at)).await {
+            Ok(Found::File(opened)) => self.film(answer, method, &request, &opened, folder),
             Ok(Found::Folder(_)) if !self.app.config.listing => {
                 answer.message(StatusCode::NOT_FOUND)
             }
@@ -158,12 +223,8 @@ pub(super) fn describe(place: &Place, asset: &Asset) -> Representation {
 /// Reads and forgets a body that the request's method gives no meaning; fails if it is too long,
 /// too slow or broken.
 async fn forgotten(body: Incoming, patience: std::time::Duration) -> Result<(), StatusCode> {
-    use http_body::Body;
-    if body.is_end_stream() {
-        return Ok(());
-    }
     // Said before hyper asks a client that waits for `100 Continue` to send it.
-    if body.size_hint().lower() > IDLE_BODY as u64 {
+    if http_body::Body::size_hint(&body).lower() > IDLE_BODY as u64 {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     let read = async {

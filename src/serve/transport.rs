@@ -12,7 +12,11 @@ use crate::{
     store::Drift,
     telemetry::metrics::SentBy,
 };
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{SendAncillaryBuffer, SendFlags, sendmsg},
+};
+use socket2::SockRef;
 use std::{
     future::Future,
     io::{self, IoSlice},
@@ -60,6 +64,8 @@ pub(super) struct Transport {
     lingers_until: Option<Instant>,
     /// Rings at the next of these.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Whether the socket was told to take the last byte only when all before it are on their way.
+    draining: bool,
     /// Bytes sent since this connection last let others have their turn.
     turn: usize,
     /// How often a file that may be about to grow was looked at again, and the wait for the next.
@@ -84,6 +90,7 @@ impl Transport {
             head_since: None,
             lingers_until: None,
             alarm: None,
+            draining: false,
             turn: 0,
             second_looks: 0,
             pause: None,
@@ -176,6 +183,15 @@ impl Transport {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
+        if self.sendfile && loans[0].is_last_byte() {
+            if !self.draining {
+                self.draining = true;
+                take_when_drained(stream, true)?;
+            }
+            ready!(poll_try(stream, cx, || is_writable(stream)))?;
+            self.draining = false;
+            take_when_drained(stream, false)?;
+        }
         let mut gathered = [IoSlice::new(&[]); SLICES];
         gathered[..at].copy_from_slice(&slices[..at]);
         gathered[at] = IoSlice::new(loans[0].sendable());
@@ -183,6 +199,25 @@ impl Transport {
         let before: usize = slices[..at].iter().map(|slice| slice.len()).sum();
         settle(&mut loans, sent.saturating_sub(before), SentBy::Writev);
         Poll::Ready(Ok(sent))
+    }
+}
+
+/// Whether `stream` counts as writable only when all that it took before is on its way.
+///
+/// What `sendfile` hands over are the file's own pages: a rewrite shows in those that wait to be
+/// sent. So an answer's last byte waits until none does; the look at the file before it then vouches
+/// for all of them.
+fn take_when_drained(stream: &TcpStream, on: bool) -> io::Result<()> {
+    // Of TCP_NOTSENT_LOWAT, 1 means "nothing unsent", 0 the system's default.
+    SockRef::from(stream).set_tcp_notsent_lowat(on.into())
+}
+
+/// Asks the kernel itself, since a write that fits into the last segment is taken in any case.
+fn is_writable(stream: &TcpStream) -> io::Result<()> {
+    let mut polled = [PollFd::new(stream, PollFlags::OUT)];
+    match poll(&mut polled, Some(&Timespec::default()))? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
     }
 }
 

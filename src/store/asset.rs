@@ -24,27 +24,28 @@ use std::{
 /// that changed is another asset.
 #[derive(Debug)]
 pub struct Asset {
-    file: File,
+    file: Unhurried,
     identity: Identity,
     mapping: Mapping,
     /// The last state that was seen to be nothing but a longer `identity`.
     grown: Mutex<Identity>,
-    remote: bool,
     sends: AtomicBool,
 }
 
 impl Asset {
-    /// Maps an open regular file as it is now.
+    /// Maps an open regular file as it is now. Waits for the disk.
     pub(crate) fn new(file: File, census: &Arc<Census>) -> io::Result<Asset> {
-        let stat = rustix::fs::statx(&file, c"", AtFlags::EMPTY_PATH, WANTED)?;
+        let how = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+        let stat = rustix::fs::statx(&file, c"", how, WANTED)?;
         if kind(&stat) != FileType::RegularFile {
             return Err(io::ErrorKind::NotFound.into());
         }
         let identity = Identity::of(&stat);
         let mapping = Mapping::new(&file, identity.size, census)?;
         let remote = is_remote(file.as_fd());
+        let file = Unhurried { file: Some(file), remote };
         let (grown, sends) = (Mutex::new(identity), AtomicBool::new(true));
-        Ok(Asset { file, identity, mapping, grown, remote, sends })
+        Ok(Asset { file, identity, mapping, grown, sends })
     }
 
     pub fn identity(&self) -> &Identity {
@@ -59,11 +60,11 @@ impl Asset {
     /// Whether a look at the file may have to ask another process or another machine (FUSE, NFS,
     /// SMB and what else is not a known local file system), and so may wait.
     pub fn remote(&self) -> bool {
-        self.remote
+        self.file.remote
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {
@@ -100,9 +101,10 @@ impl Asset {
         self.look(AtFlags::STATX_DONT_SYNC)
     }
 
-    /// The same, from the file system's own source. May wait where the asset is remote.
+    /// The same, from the file system's own source, whatever it was last told and for however long
+    /// it believes that. May wait where the asset is remote.
     pub fn drift_synced(&self) -> io::Result<Drift> {
-        self.look(AtFlags::empty())
+        self.look(AtFlags::STATX_FORCE_SYNC)
     }
 
     fn look(&self, how: AtFlags) -> io::Result<Drift> {
@@ -117,6 +119,31 @@ impl Asset {
             *grown = now;
         }
         Ok(drift)
+    }
+}
+
+/// A value of this type is an open file that nobody waits for when it is closed: `close(2)` asks a
+/// remote file system (FUSE's `flush`) and waits for the answer, and the last to hold an asset may
+/// be a thread that must not.
+#[derive(Debug)]
+struct Unhurried {
+    /// There until it is dropped.
+    file: Option<File>,
+    remote: bool,
+}
+
+impl AsFd for Unhurried {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_ref().expect("it is open until it is dropped").as_fd()
+    }
+}
+
+impl Drop for Unhurried {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take().filter(|_| self.remote) {
+            // Where no thread can be had, the file is closed here after all.
+            let _ = std::thread::Builder::new().spawn(move || drop(file));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The assets that are open: each file mapped once, bounded by number, checked at every request.
 
 use super::{Asset, Found, Identity, Root, mapping::Census, root::Place};
+use rustix::fs::AtFlags;
 use std::{
     collections::HashMap,
     fs::File,
@@ -51,13 +52,14 @@ impl<T> Cache<T> {
     /// remote asset is not given: [`Cache::find`] it.
     pub fn get(&self, place: &Place) -> Option<Arc<Opened<T>>> {
         let opened = self.open.get(place)?;
-        (!opened.asset.remote() && self.is_current(place, &opened)).then_some(opened)
+        let current = || self.is_current(place, &opened, AtFlags::STATX_DONT_SYNC);
+        (!opened.asset.remote() && current()).then_some(opened)
     }
 
     /// The asset or the folder at `place`. Waits for the disk.
     pub fn find(&self, place: &Place) -> io::Result<Found<Arc<Opened<T>>>> {
         if let Some(opened) = self.open.get(place) {
-            if self.is_current(place, &opened) {
+            if self.is_current(place, &opened, AtFlags::STATX_FORCE_SYNC) {
                 return Ok(Found::File(opened));
             }
             self.open.remove(place);
@@ -80,7 +82,7 @@ impl<T> Cache<T> {
         let stale: Vec<_> = self
             .open
             .iter()
-            .filter(|(place, opened)| !self.is_current(place, opened))
+            .filter(|(place, opened)| !self.is_current(place, opened, AtFlags::STATX_FORCE_SYNC))
             .map(|(place, _)| place)
             .collect();
         for place in stale {
@@ -88,20 +90,22 @@ impl<T> Cache<T> {
         }
     }
 
-    fn is_current(&self, place: &Place, opened: &Opened<T>) -> bool {
-        matches!(self.root.identity(place), Ok(Some(now)) if now == *opened.asset.identity())
+    fn is_current(&self, place: &Place, opened: &Opened<T>, how: AtFlags) -> bool {
+        matches!(self.root.identity(place, how), Ok(Some(now)) if now == *opened.asset.identity())
     }
 
     /// The asset of an opened file: the living one of the same identity, or a new mapping.
     fn share(&self, file: File) -> io::Result<Arc<Asset>> {
+        // Before the lock, for a remote file system may be long in answering, and a file of
+        // another doesn't wait for it to be opened.
+        let asset = Arc::new(Asset::new(file, &self.census)?);
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.retain(|_, asset| asset.strong_count() > 0);
-        let asset = Asset::new(file, &self.census)?;
         if let Some(living) = live.get(asset.identity()).and_then(Weak::upgrade) {
             return Ok(living);
         }
-        let asset = Arc::new(asset);
         live.insert(*asset.identity(), Arc::downgrade(&asset));
+        drop(live);
         Ok(asset)
     }
 }

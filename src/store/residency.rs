@@ -5,13 +5,13 @@ use rustix::{
     fs::Advice,
     io::{Errno, ReadWriteFlags},
 };
-use std::{io, num::NonZeroU64, ops::Range, os::unix::fs::FileExt};
+use std::{io, num::NonZeroU64, ops::Range};
 
 /// How far apart the bytes are that are probed: Linux reads ahead 128 KiB by default, so that
 /// pages come and go in runs of that size.
 const STRIDE: u64 = 128 * 1024;
 
-/// Whether the pages of `span` are in memory, as far as probes of one byte in each [`STRIDE`] and
+/// Whether the pages of `span` are in memory, as far as probes of one byte in each `STRIDE` and
 /// of the last byte tell. Never waits. `false` where the file system can't say
 /// (`preadv2(RWF_NOWAIT)` is refused) or the file no longer reaches.
 ///
@@ -54,7 +54,7 @@ fn read(asset: &Asset, span: Range<u64>) -> io::Result<()> {
     let mut at = span.start;
     while at < span.end {
         let wanted = usize::try_from(span.end - at).map_or(buffer.len(), |n| n.min(buffer.len()));
-        match asset.file().read_at(&mut buffer[..wanted], at)? {
+        match rustix::io::pread(asset.file(), &mut buffer[..wanted], at)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => at += read as u64,
         }

@@ -85,8 +85,11 @@ impl Root {
 
     /// The identity of what is at `place` now, if it is a regular file. A hint for the owner of an
     /// already opened file: links are followed wherever they lead, so it proves nothing else.
-    pub(crate) fn identity(&self, place: &Place) -> io::Result<Option<Identity>> {
-        let stat = rustix::fs::statx(&self.folder, place.path(), AtFlags::empty(), WANTED)?;
+    ///
+    /// `how` is `STATX_FORCE_SYNC` to ask a remote file system, or `STATX_DONT_SYNC` to take what
+    /// it last knew.
+    pub(crate) fn identity(&self, place: &Place, how: AtFlags) -> io::Result<Option<Identity>> {
+        let stat = rustix::fs::statx(&self.folder, place.path(), how, WANTED)?;
         Ok((kind(&stat) == FileType::RegularFile).then(|| Identity::of(&stat)))
     }
 

@@ -49,6 +49,7 @@ impl Browser {
         ];
         let driver = Driver::start(json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
             "timeouts": { "pageLoad": 20_000, "script": 20_000 },
         }}}));
         Browser { driver: or_fail(driver), _profile: profile }
@@ -86,6 +87,35 @@ impl Browser {
             assert!(Instant::now() < end, "still not true after {WAIT_LIMIT:?}: {script}");
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Makes the page believe in a phone of 360x720, held in the dark.
+    #[track_caller]
+    pub fn be_a_phone_in_the_dark(&self) {
+        let screen = json!({ "width": 360, "height": 720, "deviceScaleFactor": 2, "mobile": true });
+        self.chromium("Emulation.setDeviceMetricsOverride", screen);
+        let dark = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
+        self.chromium("Emulation.setEmulatedMedia", json!({ "features": dark }));
+    }
+
+    /// A command of Chromium's own (Chrome DevTools Protocol).
+    #[track_caller]
+    fn chromium(&self, command: &str, parameters: Value) {
+        self.ask("POST", "/goog/cdp/execute", json!({ "cmd": command, "params": parameters }));
+    }
+
+    /// The errors on the console since the last time they were asked for: of scripts, of the content
+    /// security policy, of the network. That a page has no icon is none.
+    #[track_caller]
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.ask("POST", "/se/log", json!({ "type": "browser" }));
+        let entries = log.as_array().expect("the console's entries").iter();
+        entries
+            .filter(|entry| entry["level"] == "SEVERE")
+            .filter_map(|entry| entry["message"].as_str())
+            .filter(|message| !message.contains("/favicon.ico"))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Writes the visible part of the page as PNG.

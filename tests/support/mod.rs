@@ -18,7 +18,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
@@ -80,6 +80,21 @@ impl Server {
         let page = String::from_utf8(self.get("/-/metrics").body).unwrap();
         let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or("0").parse().unwrap()
+    }
+
+    /// How many answers had that status, once there were at least `wanted`: an answer is counted
+    /// when the server is done with it, which may be after the client has all of it.
+    #[track_caller]
+    pub fn answers(&self, status: u16, wanted: f64) -> f64 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let answers = self.metric(&format!("reelmap_requests_total{{status=\"{status}\"}}"));
+            if answers >= wanted {
+                return answers;
+            }
+            assert!(Instant::now() < end, "{answers} answers with {status}, not {wanted}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
@@ -196,6 +211,11 @@ impl Client {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         Some((status, headers))
+    }
+
+    /// How many bytes of a body came with its head.
+    pub fn ahead(&self) -> usize {
+        self.ahead.len()
     }
 
     /// Takes back bytes that were received by hand.

@@ -1,0 +1,217 @@
+//! A real browser on the pages that the server makes: films play, jump and come back by their link.
+
+mod support;
+
+use serde_json::Value;
+use std::{fs, path::Path};
+use support::{Server, browser::Browser, fixtures};
+
+/// The number burnt into the picture that the page shows, `null` where there is none;
+/// `fixtures/README.md` gives the places.
+const BURNT_IN: &str = "
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [320, 180];
+    const context = canvas.getContext('2d');
+    context.drawImage(document.querySelector('#media'), 0, 0, 320, 180);
+    const row = context.getImageData(0, 168, 320, 1).data;
+    const white = x => row[4 * x] > 127;
+    if (!white(24) || white(296)) return null;
+    return Array.from({length: 16}, (_, i) => white(40 + 16 * i)).reduce((n, bit) => 2 * n + bit, 0);";
+
+const PLAYS: &str = "const film = document.querySelector('#media');
+    if (film.error) throw new Error(film.error.message);
+    return !film.paused && film.currentTime > 0.3;";
+
+/// Waits until the film stands where it was sent, with its picture there.
+const ARRIVED: &str = "const film = document.querySelector('#media');
+    return !film.seeking && film.readyState >= 2 && film.currentTime || false;";
+
+/// Clicks a film of the open listing, and waits until it plays.
+#[track_caller]
+fn play(browser: &Browser, href: &str) {
+    browser.find(&format!("a[href='./{href}']")).click();
+    browser.wait_for(PLAYS);
+}
+
+/// Jumps by the page's own field, with the film stopped, and tells the time and the frame it is at.
+#[track_caller]
+fn jump(browser: &Browser, to: &str) -> (f64, Value) {
+    browser.run("document.querySelector('#media').pause()");
+    browser.run("document.querySelector('#jump').value = ''");
+    browser.find("#jump").enter(to);
+    browser.find("#go button").click();
+    let at = browser.wait_for(ARRIVED).as_f64().unwrap();
+    (at, browser.run(BURNT_IN))
+}
+
+#[track_caller]
+fn assert_content(browser: &Browser) {
+    assert_eq!(browser.complaints(), Vec::<String>::new(), "errors on the console");
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn a_click_plays_and_a_time_jumps_there() {
+    let server = Server::start(fixtures(), &[]);
+    let browser = Browser::start();
+    browser.open(&server.url("/"));
+    browser.screenshot(Path::new(env!("CARGO_TARGET_TMPDIR")).join("listing.png"));
+    play(&browser, "moov-first.mp4");
+    server.answers(206, 1.0);
+
+    let (at, frame) = jump(&browser, "0:05");
+    assert!((4.9..5.1).contains(&at), "at {at}");
+    assert_eq!(frame, 125);
+    browser.screenshot(Path::new(env!("CARGO_TARGET_TMPDIR")).join("playing.png"));
+    browser.run("document.querySelector('#media').play()");
+    browser.wait_for("return document.querySelector('#media').currentTime > 5.3");
+    assert_content(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn each_container_that_chromium_knows_plays_and_jumps() {
+    let server = Server::start(fixtures(), &[]);
+    let browser = Browser::start();
+    // Frame 200 is a sync frame, 137 is none. Pictures of fragmented.mp4 are shown two frames later,
+    // but Chromium shows a sync frame as soon as it is decoded.
+    for (name, frames) in [
+        ("moov-first.mp4", [200, 137]),
+        ("moov-last.mp4", [200, 137]),
+        ("fragmented.mp4", [200, 135]),
+        ("timecode.mov", [200, 137]),
+        ("vp9.webm", [200, 137]),
+        ("film.mkv", [200, 137]),
+    ] {
+        browser.open(&server.url("/"));
+        play(&browser, name);
+        assert_eq!(jump(&browser, "8.03").1, frames[0], "{name}");
+        assert_eq!(jump(&browser, "0:05.510").1, frames[1], "{name}");
+        assert_content(&browser);
+    }
+    server.answers(206, 6.0);
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn a_film_that_the_browser_cannot_play_says_so() {
+    let server = Server::start(fixtures(), &[]);
+    let browser = Browser::start();
+    browser.open(&server.url("/"));
+    browser.find("a[href='./stream.ts']").click();
+    browser.wait_for("return document.querySelector('#trouble').textContent !== ''");
+    let link = browser.run("return document.querySelector('#file').href");
+    assert_eq!(link, server.url("/stream.ts"));
+    play(&browser, "vp9.webm");
+    assert_eq!(browser.find("#trouble").text(), "");
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn names_of_any_letters_play() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("50% #1 'ㄱ'");
+    let names = ["#1 100%25 \"한글\" 'it' 🎬 <b>&amp;.mp4", "?a=b&c;d+e\\f.mp4", " .mp4"];
+    fs::create_dir(&below).unwrap();
+    for name in names {
+        fs::copy(fixtures().join("moov-first.mp4"), below.join(name)).unwrap();
+    }
+    let server = Server::start(folder.path(), &[]);
+    let browser = Browser::start();
+    for name in names {
+        browser.open(&server.url("/"));
+        browser.find("td.folder a").click();
+        let links = "[...document.querySelectorAll('a[data-play]')]";
+        let quoted = Value::from(name);
+        let link = format!("{links}.find(a => a.textContent === {quoted})");
+        browser.wait_for(&format!("return !!{link}"));
+        browser.run(&format!("{link}.click()"));
+        browser.wait_for(PLAYS);
+        assert_eq!(browser.run("return document.querySelector('#title').textContent"), name);
+        assert_eq!(jump(&browser, "8.01").1, 200, "{name}");
+
+        // The address in the bar is a link to this picture.
+        browser.wait_for("return location.hash.endsWith('&t=8.01')");
+        let address = browser.run("return location.href");
+        browser.open("about:blank");
+        browser.open(address.as_str().unwrap());
+        assert_eq!(browser.wait_for(ARRIVED), 8.01, "{name}");
+        assert_eq!(browser.run(BURNT_IN), 200, "{name}");
+        assert_content(&browser);
+    }
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn the_page_fits_a_phone_in_the_dark() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = format!("{}.mp4", "An_unbroken_name_of_a_long_film_".repeat(6));
+    for name in [long.as_str(), "film.mp4"] {
+        fs::copy(fixtures().join("moov-first.mp4"), folder.path().join(name)).unwrap();
+    }
+    let server = Server::start(folder.path(), &[]);
+    let browser = Browser::start();
+    browser.be_a_phone_in_the_dark();
+    browser.open(&server.url("/"));
+    play(&browser, &long);
+    assert_eq!(jump(&browser, "5").1, 125);
+    browser.screenshot(Path::new(env!("CARGO_TARGET_TMPDIR")).join("phone.png"));
+    let page = browser.run(
+        "const {scrollWidth, clientWidth} = document.documentElement;
+         const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/\\d+/g);
+         return {fits: scrollWidth <= clientWidth, dark: Math.max(r, g, b) < 64};",
+    );
+    assert_eq!((&page["fits"], &page["dark"]), (&true.into(), &true.into()));
+    assert_content(&browser);
+}
+
+/// What a page gets that fetches `url` with these request headers, or the error's name.
+#[track_caller]
+fn fetch(browser: &Browser, url: &str, headers: &str) -> Value {
+    browser.run(&format!(
+        "return fetch('{url}', {{cache: 'no-store', headers: {headers}}}).then(async answer => ({{
+            status: answer.status,
+            range: answer.headers.get('Content-Range'),
+            length: answer.headers.get('Content-Length'),
+            ranges: answer.headers.get('Accept-Ranges'),
+            etag: answer.headers.get('ETag'),
+            bytes: (await answer.arrayBuffer()).byteLength,
+        }}), error => error.name)"
+    ))
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn a_page_of_another_origin_reads_ranges() {
+    let films = Server::start(fixtures(), &[]);
+    let elsewhere = Server::start(fixtures(), &[]);
+    let browser = Browser::start();
+    browser.open(&elsewhere.url("/-/health"));
+    let url = films.url("/moov-first.mp4");
+
+    let answer = fetch(&browser, &url, "{Range: 'bytes=1000-1999'}");
+    assert_eq!(answer["status"], 206);
+    assert_eq!(answer["range"], "bytes 1000-1999/218084");
+    assert_eq!((&answer["length"], &answer["bytes"]), (&"1000".into(), &1000.into()));
+    assert_eq!(answer["ranges"], "bytes");
+    // A condition or a suffix is asked for beforehand (OPTIONS).
+    let etag = answer["etag"].as_str().unwrap();
+    let known = format!("{{Range: 'bytes=-500', 'If-Range': '{etag}'}}");
+    assert_eq!(fetch(&browser, &url, &known)["range"], "bytes 217584-218083/218084");
+    films.answers(204, 1.0);
+    let past = fetch(&browser, &url, "{Range: 'bytes=999999-'}");
+    assert_eq!((&past["status"], &past["range"]), (&416.into(), &"bytes */218084".into()));
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn no_page_of_another_origin_reads_where_it_is_forbidden() {
+    let films = Server::start(fixtures(), &["--no-cors"]);
+    let elsewhere = Server::start(fixtures(), &[]);
+    let browser = Browser::start();
+    let url = films.url("/moov-first.mp4");
+    browser.open(&elsewhere.url("/-/health"));
+    assert_eq!(fetch(&browser, &url, "{Range: 'bytes=0-9'}"), "TypeError");
+    browser.open(&films.url("/-/health"));
+    assert_eq!(fetch(&browser, &url, "{Range: 'bytes=0-9'}")["range"], "bytes 0-9/218084");
+}

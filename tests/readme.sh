@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Does what the README says: starts the server with its first command, then runs each line of its
+# `sh` blocks that asks the server, as it stands. Port 8080 must be free.
+#
+#   tests/readme.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The lines of the README's `sh` blocks that begin with one of these words.
+lines() { awk '/^```sh$/ { inside = 1; next } /^```/ { inside = 0 } inside' README.md | grep -E "^($1) "; }
+
+fail() { echo "readme: FAILED: $*" >&2; exit 1; }
+
+if curl -s -o /dev/null http://127.0.0.1:8080/; then fail "port 8080 is taken"; fi
+serve=$(lines 'cargo run')
+[[ $(wc -l <<<"$serve") = 1 ]] || fail "there is to be one line that serves: $serve"
+cargo build --release --locked
+
+work=$(mktemp -d)
+# shellcheck disable=SC2086 # The line is words.
+$serve >"$work/access.log" 2>"$work/said" &
+server=$!
+trap 'kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+for _ in {1..100}; do
+  curl -s -o /dev/null http://127.0.0.1:8080/-/health && break
+  kill -0 "$server" 2>/dev/null || fail "the server ended: $(<"$work/said")"
+  sleep 0.1
+done
+echo "readme: $serve"
+
+# Players find no screen here and need none.
+mkdir -p "$work/config/mpv" "$work/here"
+printf 'vo=null\nao=null\n' >"$work/config/mpv/mpv.conf"
+count=0
+while read -r line; do
+  (cd "$work/here" && XDG_CONFIG_HOME=$work/config timeout 60 bash -euc "$line" </dev/null >"$work/out" 2>&1) ||
+    fail "$line: $(tail -n 5 "$work/out")"
+  echo "readme: $line"
+  count=$((count + 1))
+done < <(lines 'curl|wget|mpv|ffmpeg|ffprobe')
+((count > 3)) || fail "only $count lines were found"
+cmp "$work/here/start.bin" <(head -c 1024 fixtures/moov-first.mp4) || fail "a range differs from the film"
+cmp "$work/here/moov-first.mp4" fixtures/moov-first.mp4 || fail "a download differs from the film"
+if grep -E '" [45][0-9][0-9] ' "$work/access.log"; then fail "the server refused a request"; fi
+
+kill -TERM "$server"
+wait "$server" || fail "the server ended with status $?"
+echo "readme: the server ended as it should"
