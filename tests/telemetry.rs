@@ -141,13 +141,15 @@ fn a_client_that_leaves_is_a_cut_answer() {
     assert_eq!(server.metric("reelmap_responses_in_flight"), 1.0);
 }
 
-/// The access log of a server that answered these requests, each on a connection of its own.
+/// The access log of a server that answered these requests, one after another.
 fn log_of(flags: &[&str], requests: &[&str]) -> String {
     let folder = folder();
     let program = Program::start(folder.path(), flags);
+    let mut client = program.connect();
     for request in requests {
-        assert!(program.connect().ask(request).complete);
+        assert!(client.ask(request).complete);
     }
+    drop(client);
     program.signal(Signal::TERM);
     program.ended().1
 }

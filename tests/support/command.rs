@@ -8,7 +8,8 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::Path,
-    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -38,7 +39,8 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// A value of this type is a `reelmap serve` that runs; dropped, it is killed.
 pub struct Program {
     child: Child,
-    errors: BufReader<ChildStderr>,
+    /// Lines of standard error as they come.
+    errors: mpsc::Receiver<String>,
     /// The line that says what is served and where.
     pub first_line: String,
     pub address: SocketAddr,
@@ -58,9 +60,11 @@ impl Program {
     pub fn run(mut command: Command) -> Program {
         let streams = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = streams.spawn().unwrap();
-        let mut errors = BufReader::new(child.stderr.take().unwrap());
-        let mut first_line = String::new();
-        errors.read_line(&mut first_line).unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (tell, errors) = mpsc::channel();
+        // It ends with the program, or with the first line that nobody hears.
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        let first_line = errors.recv_timeout(PATIENCE).unwrap_or_default();
         let url = first_line.split("http://").nth(1).unwrap_or_else(|| panic!("{first_line:?}"));
         let address = url.split('/').next().unwrap().parse().unwrap();
         Program { child, errors, first_line, address }
@@ -83,13 +87,13 @@ impl Program {
     /// Reads standard error up to a line that holds `words`.
     #[track_caller]
     pub fn wait_for_line(&mut self, words: &str) -> String {
-        let mut line = String::new();
-        while !line.contains(words) {
-            line.clear();
-            let read = self.errors.read_line(&mut line).unwrap();
-            assert!(read > 0, "it ended and never said {words:?}");
+        loop {
+            match self.errors.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(words) => return line,
+                Ok(_) => {}
+                Err(why) => panic!("it never said {words:?}: {why}"),
+            }
         }
-        line
     }
 
     /// Leaves it `most` file descriptors.

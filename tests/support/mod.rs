@@ -223,11 +223,6 @@ impl Client {
         self.ahead.splice(0..0, bytes);
     }
 
-    /// Gives bytes of a body that came with its head.
-    pub fn take_ahead(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.ahead)
-    }
-
     /// Whether the server closes the connection without another byte.
     pub fn is_closed(&mut self) -> bool {
         let mut byte = [0];
