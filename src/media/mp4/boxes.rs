@@ -72,10 +72,6 @@ impl<'a> Window<'a> {
         Window { source, limit, start: 0, held: Vec::new() }
     }
 
-    pub fn source(&self) -> &'a dyn Source {
-        self.source
-    }
-
     /// The `N` bytes at `offset`; an error past the end of the stretch.
     #[inline]
     pub fn bytes<const N: usize>(&mut self, offset: u64) -> Result<[u8; N], Error> {

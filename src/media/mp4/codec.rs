@@ -1,6 +1,9 @@
 //! A sample entry: which codec, how large, how many channels (ISO/IEC 14496-12 §8.5.2, RFC 6381 §3).
 
-use super::boxes::{Place, Window};
+use super::{
+    boxes::{Place, Window},
+    tables::Packing,
+};
 use crate::media::{Error, Kind, Track};
 
 /// Deepest box within a sample entry that is looked at: `wave` in QuickTime, `sinf` in encrypted tracks.
@@ -24,7 +27,12 @@ pub fn describe(window: &mut Window, entry: &Place, track: &mut Track) -> Result
             // QuickTime's versions 1 and 2 say more before their boxes.
             match window.u16(entry.body + 8)? {
                 1 => 44,
-                2 => 64,
+                2 if entry.length() >= 64 => {
+                    let rate = f64::from_bits(window.u64(entry.body + 32)?);
+                    track.sample_rate = Some(rate as u32).filter(|&rate| rate > 0);
+                    track.channels = u16::try_from(window.u32(entry.body + 40)?).ok();
+                    64
+                }
                 _ => 28,
             }
         }
@@ -50,6 +58,21 @@ pub fn describe(window: &mut Window, entry: &Place, track: &mut Track) -> Result
     }
     .unwrap_or_else(|| name(kind));
     Ok(())
+}
+
+/// How the sample entry of a sound track says that moments are packed (QuickTime File Format, "Sound Sample
+/// Descriptions"); one moment of all channels where it says nothing.
+pub fn packing(window: &mut Window, entry: &Place) -> Result<Packing, Error> {
+    let version = window.u16(entry.body + 8)?;
+    let bits = u32::from(window.u16(entry.body + 18)?);
+    let one = Packing { moments: 1, bytes: u32::from(window.u16(entry.body + 16)?) * (bits / 8) };
+    Ok(match version {
+        1 if window.u32(entry.body + 28)? > 1 => {
+            Packing { moments: window.u32(entry.body + 28)?, bytes: window.u32(entry.body + 36)? }
+        }
+        2 => Packing { moments: window.u32(entry.body + 60)?, bytes: window.u32(entry.body + 56)? },
+        _ => one,
+    })
 }
 
 fn search(

@@ -31,12 +31,6 @@ impl Edit {
         time >= self.media && time.saturating_sub(self.media) < self.duration
     }
 
-    /// That media time in the presentation.
-    #[inline]
-    pub fn place(&self, time: i64) -> i64 {
-        time.saturating_sub(self.media).saturating_add(self.start)
-    }
-
     /// When it ends in the presentation.
     pub fn end(&self) -> i64 {
         self.start.saturating_add(self.duration)
@@ -160,7 +154,7 @@ mod tests {
     fn an_edit_shows_half_open_media() {
         let edit = Edit { start: 5, media: 100, duration: 10 };
         assert!(!edit.shows(99) && edit.shows(100) && edit.shows(109) && !edit.shows(110));
-        assert_eq!((edit.place(100), edit.end()), (5, 15));
+        assert_eq!(edit.end(), 15);
     }
 
     #[test]

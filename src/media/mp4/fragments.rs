@@ -186,6 +186,7 @@ impl Fragments {
             let its_flags = first.take().unwrap_or(its_flags);
             if ours {
                 let raw = Raw {
+                    decode: self.decode,
                     time: self.decode.saturating_add(shift.into()),
                     duration: duration.into(),
                     offset,

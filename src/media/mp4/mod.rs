@@ -32,6 +32,9 @@ use std::ops::Range;
 /// More boxes at the top than any recording has: a day of fragments of one frame each.
 const MOST_BOXES: u64 = 8 << 20;
 
+/// More tracks without a sample than any file has before the first with one.
+const MOST_CANDIDATES: usize = 8;
+
 /// Whether a file that begins so is one of this family.
 pub fn recognises(head: &[u8]) -> bool {
     let kind = head.get(4..8).unwrap_or_default();
@@ -73,16 +76,19 @@ pub fn open(source: &dyn Source) -> Result<Mp4, Error> {
         }
     };
     let mut moov = Moov::read(source, &place)?;
-    let main = main_track(&moov)?;
-    let trak = moov.tracks.get(main).ok_or(Error::NoTrack)?;
+    let mut chosen = None;
+    for (main, trak) in candidates(&moov) {
+        let (frames, end, fragmented) = frames_of(source, &moov, trak, top.clone())?;
+        if !frames.is_empty() {
+            chosen = Some((main, trak, frames, end, fragmented));
+            break;
+        }
+    }
+    let (main, trak, frames, end, fragmented) = chosen.ok_or(Error::NoTrack)?;
     let start = match timecode_track(&moov, trak) {
         Some(timecode) => tmcd::start(source, timecode)?,
         None => None,
     };
-    let (frames, end, fragmented) = frames_of(source, &moov, trak, &mut top)?;
-    if frames.is_empty() {
-        return Err(Error::NoTrack);
-    }
     let scale = trak.scale;
     let last = end.saturating_sub(frames.times().last().unwrap_or(end));
     let (rate, variable) = rate::of(frames.times(), scale, last);
@@ -108,6 +114,7 @@ pub fn open(source: &dyn Source) -> Result<Mp4, Error> {
 }
 
 /// The boxes at the top of the file, one after the other.
+#[derive(Clone)]
 struct Top<'a> {
     source: &'a dyn Source,
     at: u64,
@@ -131,24 +138,21 @@ impl<'a> Top<'a> {
     }
 }
 
-/// The first video track that has something to show, else the first audio track; chapter pictures last.
-fn main_track(moov: &Moov) -> Result<usize, Error> {
+/// The tracks that times may be looked up in, best first: video, then audio, then chapters' pictures. The first
+/// that has anything to show is it.
+fn candidates(moov: &Moov) -> Vec<(usize, &Trak)> {
     let chapters: Vec<u32> =
         moov.tracks.iter().flat_map(|trak| trak.chapters.iter().copied()).collect();
+    let promised =
+        |trak: &Trak| moov.fragments.iter().flatten().any(|defaults| defaults.track == trak.id);
     let fits = |trak: &Trak| {
-        let promised =
-            moov.fragments.is_some() && moov.fragments.iter().flatten().any(|d| d.track == trak.id);
-        !trak.edits.is_blank() && (promised || trak.tables.has_samples())
+        let timed = matches!(trak.facts.kind, Kind::Video | Kind::Audio);
+        timed && !trak.edits.is_blank() && (promised(trak) || trak.tables.has_samples())
     };
-    let first = |kind: Kind, chapter: bool| {
-        let mut tracks = moov.tracks.iter();
-        tracks.position(|trak| {
-            trak.facts.kind == kind && fits(trak) && chapters.contains(&trak.id) == chapter
-        })
-    };
-    let order =
-        [(Kind::Video, false), (Kind::Audio, false), (Kind::Video, true), (Kind::Audio, true)];
-    order.into_iter().find_map(|(kind, chapter)| first(kind, chapter)).ok_or(Error::NoTrack)
+    let mut list: Vec<_> = moov.tracks.iter().enumerate().filter(|(_, trak)| fits(trak)).collect();
+    list.sort_by_key(|(_, trak)| (chapters.contains(&trak.id), trak.facts.kind != Kind::Video));
+    list.truncate(MOST_CANDIDATES);
+    list
 }
 
 /// The timecode track that the main one refers to; else the only one there is.
@@ -165,7 +169,7 @@ fn frames_of(
     source: &dyn Source,
     moov: &Moov,
     trak: &Trak,
-    top: &mut Top,
+    mut top: Top,
 ) -> Result<(Frames, i64, bool), Error> {
     let promised = moov.fragments.as_deref();
     let mut shown = Shown::new(trak, source.length(), promised.is_some());

@@ -25,7 +25,6 @@ pub struct Trak {
     pub facts: Track,
     /// The header's number for it.
     pub id: u32,
-    pub handler: [u8; 4],
     /// Ticks a second of its media; never zero.
     pub scale: u32,
     pub edits: Edits,
@@ -87,8 +86,6 @@ impl Moov {
             }
             Ok(())
         })?;
-        // A clock of zero ticks is none: as ffmpeg does, the movie's is then one tick a second.
-        let scale = scale.max(1);
         for draft in drafts {
             moov.tracks.push(settle(source, &mut window, draft, scale)?);
         }
@@ -202,8 +199,10 @@ fn settle(
     draft: Draft,
     movie: u32,
 ) -> Result<Trak, Error> {
-    let scale = if draft.scale == 0 { movie } else { draft.scale };
-    let edits = match draft.elst {
+    // A clock of no ticks is none: the movie's then, or one tick a second. The edit list, whose durations are
+    // on the movie's, says nothing without it.
+    let scale = [draft.scale, movie, 1].into_iter().find(|&scale| scale > 0).unwrap_or(1);
+    let edits = match draft.elst.filter(|_| movie > 0) {
         Some(place) => Edits::read(window, &place, movie, scale)?,
         None => Edits::none(),
     };
@@ -221,7 +220,15 @@ fn settle(
             other => other?,
         }
     }
-    let media = match draft.tables.duration(source)? {
+    let mut tables = draft.tables;
+    if let Some(entry) = draft.entry.filter(|_| facts.kind == Kind::Audio) {
+        match codec::packing(window, &entry) {
+            Ok(packing) => tables.note_packing(source, packing)?,
+            Err(Error::Broken { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let media = match tables.duration(source)? {
         0 => draft.duration,
         sum => sum,
     };
@@ -230,10 +237,9 @@ fn settle(
     Ok(Trak {
         facts,
         id: draft.id,
-        handler: draft.handler,
         scale,
         edits,
-        tables: draft.tables,
+        tables,
         entry: draft.entry,
         timecode: draft.timecode,
         chapters: draft.chapters,

@@ -16,32 +16,68 @@ pub const ROOM: usize = 48 << 20;
 /// A value of this type takes samples from wherever they come (the moov, the fragments) and keeps those shown.
 pub struct Shown {
     builder: Builder,
-    edits: Edits,
-    audio: bool,
+    parts: Vec<Part>,
+    /// Time before the first part.
+    lead: i64,
+    kind: Timeline,
     length: u64,
-    /// For each edit, the last sync sample before it: where its decoder starts.
-    before: Vec<Option<Entry>>,
+    /// When the last frame ends, and when the last edit does.
     end: i64,
+    listed_end: i64,
     taken: u64,
-    fragmented: bool,
+    /// Of the first part's frames, the smallest time; negative while none was found that isn't.
+    least: i64,
+}
+
+/// How a track's frames are laid on the presentation's time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Timeline {
+    /// Without an edit list, and in fragments: where the standard says.
+    Exact,
+    /// Pictures in the moov's tables: an edit begins with its first picture.
+    Pictures,
+    /// Sound in the moov's tables: one that begins before its edit and lasts into it is heard in part.
+    Sound,
+}
+
+/// A value of this type is an edit, while samples are laid on it.
+struct Part {
+    edit: Edit,
+    /// What is added to the media's time; known when the first sample is shown.
+    shift: Option<i64>,
+    /// The first shown time.
+    first: i64,
+    /// The last sync sample before the edit, at the media's time: where a decoder of its first frames starts.
+    before: Option<Entry>,
 }
 
 impl Shown {
     pub fn new(trak: &Trak, length: u64, fragmented: bool) -> Self {
-        let mut edits = trak.edits.clone();
-        if !edits.listed {
+        let Edits { mut shown, lead, listed } = trak.edits.clone();
+        if !listed {
             // A list that changes nothing; media before zero is shown, at its own time.
-            edits.shown.push(Edit { start: i64::MIN / 2, media: i64::MIN / 2, duration: i64::MAX });
+            let ever = i64::MIN / 2;
+            shown.push(Edit { start: ever, media: ever, duration: i64::MAX });
         }
+        // What was written before the fragments were can't say how long they are.
+        if let Some(last) = shown.last_mut().filter(|_| fragmented) {
+            last.duration = i64::MAX;
+        }
+        let part = |edit: Edit| Part { edit, shift: None, first: i64::MAX, before: None };
         Shown {
             builder: Builder::new(trak.scale, ROOM),
-            before: vec![None; edits.shown.len()],
-            edits,
-            audio: trak.facts.kind == Kind::Audio,
+            parts: shown.into_iter().map(part).collect(),
+            lead,
+            kind: match trak.facts.kind {
+                _ if fragmented || !listed => Timeline::Exact,
+                Kind::Audio => Timeline::Sound,
+                _ => Timeline::Pictures,
+            },
             length,
             end: 0,
+            listed_end: 0,
             taken: 0,
-            fragmented,
+            least: -1,
         }
     }
 
@@ -69,22 +105,37 @@ impl Shown {
             return Ok(());
         }
         let room = u32::try_from(self.length - raw.offset).unwrap_or(u32::MAX);
-        for (index, edit) in self.edits.shown.iter().enumerate() {
-            let ticks = edit.place(raw.time);
-            let entry =
-                Entry { ticks, offset: raw.offset, size: raw.size.min(room), sync: raw.sync };
-            // A sound that begins before the edit and lasts into it is heard in part; a picture isn't shown.
-            let partly = self.audio
-                && raw.time < edit.media
-                && raw.time.saturating_add(raw.duration) > edit.media;
-            if edit.shows(raw.time) || partly && index == 0 {
-                self.end = self.end.max(ticks.saturating_add(raw.duration).min(edit.end()));
-                self.builder.push(entry).map_err(|TooLarge| too_large(raw.offset))?;
-            } else if raw.sync && raw.time < edit.media {
-                let Some(before) = self.before.get_mut(index) else { continue };
-                if before.is_none_or(|before| before.ticks <= ticks) {
-                    *before = Some(entry);
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            let edit = part.edit;
+            let mut entry = Entry {
+                ticks: raw.time,
+                offset: raw.offset,
+                size: raw.size.min(room),
+                sync: raw.sync,
+            };
+            let early = raw.time < edit.media;
+            let partly = self.kind == Timeline::Sound && index == 0 && early;
+            let partly = partly && raw.time.saturating_add(raw.duration) > edit.media;
+            if edit.shows(raw.time) || partly {
+                // Pictures: the first one decoded of those shown is decoded when the edit begins. So ffmpeg
+                // lays it out, and with it most players.
+                let shift = *part.shift.get_or_insert(match self.kind {
+                    Timeline::Exact => edit.start.saturating_sub(edit.media),
+                    _ if partly => edit.start.saturating_sub(edit.media),
+                    _ => edit.start.saturating_sub(raw.decode),
+                });
+                entry.ticks = raw.time.saturating_add(shift);
+                part.first = part.first.min(entry.ticks);
+                if index == 0 {
+                    self.least =
+                        if self.least < 0 { entry.ticks } else { self.least.min(entry.ticks) };
                 }
+                self.end = self.end.max(entry.ticks.saturating_add(raw.duration));
+                self.listed_end = self.listed_end.max(edit.end());
+                self.builder.push(entry).map_err(|TooLarge| too_large(raw.offset))?;
+            } else if raw.sync && early && part.before.is_none_or(|before| before.ticks <= raw.time)
+            {
+                part.before = Some(entry);
             }
         }
         Ok(())
@@ -92,30 +143,20 @@ impl Shown {
 
     /// The table, and where the presentation of this track ends on its clock.
     pub fn finish(self) -> Result<(Frames, i64), Error> {
-        let starts = match self.edits.listed {
-            true => self
-                .edits
-                .shown
-                .iter()
-                .zip(&self.before)
-                .map(|(edit, before)| Start { ticks: edit.start, sync: *before }),
-            false => {
-                return Ok((self.builder.finish(Vec::new()).map_err(|_| too_large(0))?, self.end));
-            }
-        };
-        let starts: Vec<Start> = starts.collect();
-        let mut frames = self.builder.finish(starts).map_err(|TooLarge| too_large(0))?;
+        let shown = self.parts.iter().filter_map(|part| Some((part, part.shift?)));
+        let starts = shown.filter(|(part, _)| part.edit.duration > 0).map(|(part, shift)| Start {
+            ticks: part.first,
+            sync: part.before.map(|sync| Entry { ticks: sync.ticks.saturating_add(shift), ..sync }),
+        });
+        let mut frames = self.builder.finish(starts.collect()).map_err(|TooLarge| too_large(0))?;
+        // And then all is moved so that the first picture is shown when the first edit begins.
         let mut end = self.end;
-        // An edit that begins between two pictures begins with the second one: there is nothing to show
-        // before it, and players start there. Everything after moves with it.
-        if let Some(first) = frames.times().get(0).filter(|_| !self.audio && !self.fragmented) {
-            let late = first.saturating_sub(self.edits.lead);
-            if late > 0 {
-                frames.shift(-late);
-                end = end.saturating_sub(late);
-            }
+        let late = self.least.saturating_sub(self.lead);
+        if self.kind == Timeline::Pictures && late > 0 {
+            frames.shift(-late);
+            end = end.saturating_sub(late);
         }
-        Ok((frames, end))
+        Ok((frames, end.min(self.listed_end)))
     }
 }
 

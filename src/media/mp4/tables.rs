@@ -23,8 +23,33 @@ pub struct Tables {
     pub stsc: Option<Table>,
     pub sizes: Option<Sizes>,
     pub chunks: Option<Chunks>,
+    /// The samples are single moments of uncompressed sound (or of a fixed packing of it): so many are taken
+    /// at a time.
+    pub packed: Option<Packing>,
     /// Sample-to-group runs of the grouping `rap `: random access points of an open group (§10.4).
     pub access: Option<Table>,
+}
+
+/// A value of this type is how moments of sound are packed: so many in so many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    pub moments: u32,
+    pub bytes: u32,
+}
+
+impl Packing {
+    /// How many moments are read together: as ffmpeg does, about a thousand, or one packet.
+    fn most(self) -> u32 {
+        match self.moments {
+            0 | 1 => 1024,
+            few @ 2..160 => 1024 / few * few,
+            many => many,
+        }
+    }
+
+    fn bytes_of(self, moments: u32) -> u32 {
+        moments.div_ceil(self.moments.max(1)).saturating_mul(self.bytes)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +124,17 @@ impl Tables {
             && filled(self.chunks.map(|chunks| chunks.table))
     }
 
+    /// Notes the packing of sound whose every sample is one moment, as the time table says.
+    pub fn note_packing(&mut self, source: &dyn Source, packing: Packing) -> Result<(), Error> {
+        let Some(stts) = self.stts.filter(|stts| stts.count == 1) else { return Ok(()) };
+        let step = Window::new(source, stts.end).u32(stts.start.saturating_add(4))?;
+        // Of an older writer's sizes the entry knows better: 1 stands for "uncompressed".
+        let fixed = self.sizes.map_or(0, |sizes| sizes.fixed);
+        let bytes = if packing.moments <= 1 && fixed > 1 { fixed } else { packing.bytes };
+        self.packed = (step == 1 && bytes > 0).then_some(Packing { bytes, ..packing });
+        Ok(())
+    }
+
     /// The sum of all durations, in ticks; zero without a table.
     pub fn duration(&self, source: &dyn Source) -> Result<u64, Error> {
         let Some(stts) = self.stts else { return Ok(0) };
@@ -125,6 +161,8 @@ fn delta_of(word: u32) -> i64 {
 /// A value of this type is one sample as the tables tell it, in the media's own time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raw {
+    /// When it's decoded.
+    pub decode: i64,
     /// When it's shown.
     pub time: i64,
     pub duration: i64,
@@ -147,6 +185,7 @@ pub struct Samples<'a> {
     sync: Option<Marks<'a>>,
     partial: Option<Marks<'a>>,
     access: Option<Runs<'a>>,
+    packed: Option<Packing>,
     /// There is no table of sync samples: every one is.
     every: bool,
     /// There is one and it's empty, as are the others: the first sample is the only one to start at.
@@ -184,12 +223,16 @@ impl<'a> Samples<'a> {
             sync: if absent { None } else { marks(tables.stss)? },
             partial,
             access,
+            packed: tables.packed,
         }))
     }
 
     /// The next sample; none after the last one that the tables place.
     #[inline]
     pub fn next(&mut self) -> Result<Option<Raw>, Error> {
+        if let Some(packing) = self.packed {
+            return self.next_packed(packing);
+        }
         if self.number >= self.count {
             return Ok(None);
         }
@@ -203,9 +246,18 @@ impl<'a> Samples<'a> {
         };
         let time = self.decode.saturating_add(shift);
         let sync = self.is_sync()?;
-        self.decode = self.decode.saturating_add(duration);
+        let decode = self.decode;
+        self.decode = decode.saturating_add(duration);
         self.number += 1;
-        Ok(Some(Raw { time, duration, offset, size, sync }))
+        Ok(Some(Raw { decode, time, duration, offset, size, sync }))
+    }
+
+    fn next_packed(&mut self, packing: Packing) -> Result<Option<Raw>, Error> {
+        let Some((offset, moments)) = self.chunks.next_packed(packing)? else { return Ok(None) };
+        let (decode, duration) = (self.decode, i64::from(moments));
+        self.decode = decode.saturating_add(duration);
+        let size = packing.bytes_of(moments);
+        Ok(Some(Raw { decode, time: decode, duration, offset, size, sync: true }))
     }
 
     /// When the sample after the last one would be decoded: the end of the media.
@@ -367,9 +419,31 @@ impl<'a> ChunkWalk<'a> {
 
     #[inline]
     fn next(&mut self, size: u32) -> Result<Option<u64>, Error> {
+        if self.left == 0 && !self.next_chunk()? {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let offset = self.offset;
+        self.offset = offset.saturating_add(size.into());
+        Ok(Some(offset))
+    }
+
+    fn next_packed(&mut self, packing: Packing) -> Result<Option<(u64, u32)>, Error> {
+        if self.left == 0 && !self.next_chunk()? {
+            return Ok(None);
+        }
+        let moments = self.left.min(packing.most());
+        self.left -= moments;
+        let offset = self.offset;
+        self.offset = offset.saturating_add(packing.bytes_of(moments).into());
+        Ok(Some((offset, moments)))
+    }
+
+    /// Goes to the next chunk that has samples; false after the last one.
+    fn next_chunk(&mut self) -> Result<bool, Error> {
         while self.left == 0 {
             if self.chunk >= self.chunks.table.count {
-                return Ok(None);
+                return Ok(false);
             }
             let at = self.chunks.table.start;
             self.offset = match self.chunks.long {
@@ -382,10 +456,7 @@ impl<'a> ChunkWalk<'a> {
             }
             self.left = self.in_chunk;
         }
-        self.left -= 1;
-        let offset = self.offset;
-        self.offset = offset.saturating_add(size.into());
-        Ok(Some(offset))
+        Ok(true)
     }
 
     /// The run that covers this chunk: its count holds until the next run's first chunk.
