@@ -253,9 +253,14 @@ impl<'a> Samples<'a> {
     }
 
     fn next_packed(&mut self, packing: Packing) -> Result<Option<Raw>, Error> {
-        let Some((offset, moments)) = self.chunks.next_packed(packing)? else { return Ok(None) };
+        let left = u32::try_from(self.count - self.number.min(self.count)).unwrap_or(u32::MAX);
+        let most = packing.most().min(left);
+        let Some((offset, moments)) = self.chunks.next_packed(packing, most)? else {
+            return Ok(None);
+        };
         let (decode, duration) = (self.decode, i64::from(moments));
         self.decode = decode.saturating_add(duration);
+        self.number += u64::from(moments);
         let size = packing.bytes_of(moments);
         Ok(Some(Raw { decode, time: decode, duration, offset, size, sync: true }))
     }
@@ -428,11 +433,11 @@ impl<'a> ChunkWalk<'a> {
         Ok(Some(offset))
     }
 
-    fn next_packed(&mut self, packing: Packing) -> Result<Option<(u64, u32)>, Error> {
-        if self.left == 0 && !self.next_chunk()? {
+    fn next_packed(&mut self, packing: Packing, most: u32) -> Result<Option<(u64, u32)>, Error> {
+        if most == 0 || self.left == 0 && !self.next_chunk()? {
             return Ok(None);
         }
-        let moments = self.left.min(packing.most());
+        let moments = self.left.min(most);
         self.left -= moments;
         let offset = self.offset;
         self.offset = offset.saturating_add(packing.bytes_of(moments).into());
