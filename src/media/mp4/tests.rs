@@ -381,6 +381,8 @@ fn a_file_without_its_moov_is_told_where_it_ends() {
     let compressed = boxed(b"moov", &[&boxed(b"cmov", &[&[0; 40]])]);
     assert!(refusal(&compressed).contains("compressed"));
     assert!(matches!(open(&Film { handler: *b"text", ..film() }.bytes()), Err(Error::NoTrack)));
+    let picture = [boxed(b"ftyp", &[b"avif"]), boxed(b"meta", &[&[0; 4]])].concat();
+    assert!(matches!(open(&picture), Err(Error::NoTrack)));
     let traks = boxed(b"trak", &[]).repeat(1025);
     assert!(refusal(&boxed(b"moov", &[&traks])).contains("more than 1024 tracks"));
 }
