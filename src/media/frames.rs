@@ -172,7 +172,7 @@ impl Frames {
         let mut rank = ranks.start;
         while rank < ranks.end {
             match self.ends.get(rank / BLOCK) {
-                Some(&block) if rank % BLOCK == 0 && rank + BLOCK <= ranks.end => {
+                Some(&block) if rank.is_multiple_of(BLOCK) && rank + BLOCK <= ranks.end => {
                     end = end.max(block);
                     rank += BLOCK;
                 }

@@ -133,7 +133,7 @@ impl<'a> Samples<'a> {
             8 => self.size_window.u8(table.start + number).map(u32::from),
             _ => {
                 let pair = self.size_window.u8(table.start + number / 2)?;
-                Ok(u32::from(if number % 2 == 0 { pair >> 4 } else { pair & 15 }))
+                Ok(u32::from(if number.is_multiple_of(2) { pair >> 4 } else { pair & 15 }))
             }
         }
     }
