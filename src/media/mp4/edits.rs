@@ -62,7 +62,8 @@ impl Edits {
     ) -> Result<Edits, Error> {
         let (version, _) = window.version(place)?;
         let entry = if version == 1 { 20 } else { 12 };
-        let table = Table::of(window, place, entry)?;
+        // As many as the box has room for: ffmpeg, too, believes the box and not its count.
+        let table = Table::new(place.body.saturating_add(8), place.end, u64::MAX, entry);
         if table.count > MOST {
             let what =
                 format!("an edit list of {} edits, and more than {MOST} are not read", table.count);
@@ -179,6 +180,19 @@ mod tests {
     fn no_duration_is_all_that_follows() {
         let edits = read(0, &[(0, 1000, 0x1_0000)]).unwrap();
         assert!(edits.shown[0].shows(i64::MAX - 1) && !edits.shown[0].shows(999));
+    }
+
+    #[test]
+    fn the_box_is_believed_and_not_its_count() {
+        let mut bytes = [0, 0, 0, 0, 0, 0, 0, 9].to_vec();
+        bytes
+            .extend([600u32.to_be_bytes(), 5u32.to_be_bytes(), 0x1_0000u32.to_be_bytes()].concat());
+        let place = Place { kind: *b"elst", start: 0, body: 0, end: 20, cut: false };
+        for count in [0, 1, 9] {
+            bytes[7] = count;
+            let edits = Edits::read(&mut Window::new(&bytes, 20), &place, 600, 600).unwrap();
+            assert_eq!(edits.shown, [Edit { start: 0, media: 5, duration: 600 }]);
+        }
     }
 
     #[test]
