@@ -2,7 +2,7 @@
 //! It never panics and never holds more than 64 MiB.
 //!
 //! The seeds are fixtures/ and the folder that REELMAP_SEEDS names; REELMAP_TRIES says how often each is changed.
-//! What the slowest try took is printed, not asserted: the machine may be busy. The whole run, as it's meant:
+//! What the slowest try took, in time of its own thread, is printed and not asserted. The whole run, as it's meant:
 //!
 //!     RUSTFLAGS="-C overflow-checks=on" REELMAP_TRIES=5000 cargo test --release --test media_mutation -- --nocapture
 
@@ -11,7 +11,7 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const MOST_HEAP: usize = 64 << 20;
@@ -37,6 +37,14 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// How long this thread has run: what other programs take of the machine isn't counted.
+fn own_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(
+        text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default(),
+    )
+}
 
 /// xorshift: the same changes on every run.
 struct Dice(u64);
@@ -192,7 +200,7 @@ fn ask(bytes: &Vec<u8>) -> bool {
         }
         let later = time.checked_add(Time::new(1, 1));
         if let Ok(Some(span)) = index.span(bytes, time, later) {
-            assert!(span.start < span.end.max(1) && span.end <= bytes.length());
+            assert!(span.start < span.end && span.end <= bytes.length());
         }
     }
     for number in [0, 1, u64::from(u32::MAX), u64::MAX] {
@@ -232,9 +240,9 @@ fn changed_files_are_answered_or_refused() {
             let bytes = change(&seed, &places, &mut dice);
             let before = HELD.load(Relaxed);
             PEAK.store(before, Relaxed);
-            let begun = Instant::now();
+            let begun = own_time();
             answered += u64::from(ask(&bytes));
-            slowest = slowest.max(begun.elapsed());
+            slowest = slowest.max(own_time().saturating_sub(begun));
             heaviest = heaviest.max(PEAK.load(Relaxed).saturating_sub(before));
             assert!(
                 heaviest <= MOST_HEAP,

@@ -149,7 +149,8 @@ impl Frames {
         ranks.filter_map(|rank| Some(self.entry(rank as usize)?.sample(self.scale))).collect()
     }
 
-    /// From the sync sample that `from` needs to the end of the last byte of what is shown before `to`.
+    /// From the sync sample that `from` needs to the end of the last byte of what is shown before `to`;
+    /// none where that is not one byte.
     pub fn span(&self, from: Time, to: Option<Time>) -> Option<Range<u64>> {
         let first = self.rank_at(from);
         let last = match to {
@@ -163,7 +164,7 @@ impl Frames {
         };
         let start = self.found(first)?.sync.span;
         let end = self.last_byte(first..last.max(first) + 1)?.max(start.end);
-        Some(start.start..end)
+        (start.start < end).then_some(start.start..end)
     }
 
     /// The greatest end of bytes within those ranks.
@@ -374,6 +375,8 @@ mod tests {
         assert_eq!(span(6, None), Some(400..410));
         assert_eq!(span(4, None), Some(0..610));
         assert_eq!(span(4, Some(4)), None);
+        let nothing = frames(&[Entry { size: 0, ..entry(0, 7, true) }], vec![]);
+        assert_eq!(nothing.span(Time::ZERO, None), None);
     }
 
     #[test]
