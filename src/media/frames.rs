@@ -375,6 +375,10 @@ mod tests {
         assert_eq!(span(6, None), Some(400..410));
         assert_eq!(span(4, None), Some(0..610));
         assert_eq!(span(4, Some(4)), None);
+    }
+
+    #[test]
+    fn a_span_of_no_bytes_is_none() {
         let nothing = frames(&[Entry { size: 0, ..entry(0, 7, true) }], vec![]);
         assert_eq!(nothing.span(Time::ZERO, None), None);
     }

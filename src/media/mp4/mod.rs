@@ -29,6 +29,7 @@ use fragments::Fragments;
 use moov::{Defaults, Moov, Trak};
 use shown::Shown;
 use std::ops::Range;
+use tables::Tables;
 
 /// More boxes at the top than any recording has: a day of fragments of one frame each.
 const MOST_BOXES: u64 = 8 << 20;
@@ -179,7 +180,14 @@ fn frames_of(
 ) -> Result<(Frames, i64, bool), Error> {
     let promised = moov.fragments.as_deref();
     let mut shown = Shown::new(trak, source.length(), promised.is_some());
-    let decode = shown.take_tables(source, trak)?;
+    let decode = match shown.take_tables(source, &trak.tables)? {
+        Some(decode) => decode,
+        None => {
+            shown = Shown::new(trak, source.length(), promised.is_some());
+            let tables = Tables { ctts: None, ..trak.tables };
+            shown.take_tables(source, &tables)?.unwrap_or(0)
+        }
+    };
     let mut fragmented = false;
     if let Some(list) = promised {
         let named = list.iter().find(|defaults| defaults.track == trak.id).copied();

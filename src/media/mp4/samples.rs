@@ -29,6 +29,7 @@ pub struct Samples<'a> {
     times: Runs<'a>,
     shifts: Runs<'a>,
     shifts_used: bool,
+    noisy: bool,
     sizes: Sizes,
     size_window: Window<'a>,
     chunks: ChunkWalk<'a>,
@@ -63,8 +64,9 @@ impl<'a> Samples<'a> {
             count: sizes.count,
             decode: 0,
             times: Runs::new(source, stts),
-            shifts_used: sane_shifts(source, shifts)?,
+            shifts_used: shifts.count > 0,
             shifts: Runs::new(source, shifts),
+            noisy: false,
             sizes,
             size_window: Window::new(source, sizes.table.end),
             chunks: ChunkWalk::new(source, stsc, chunks),
@@ -90,10 +92,7 @@ impl<'a> Samples<'a> {
         let Some(offset) = self.chunks.next(size)? else { return Ok(None) };
         let duration = delta_of(self.times.next_or_last()?);
         // Versions 0 and 1 alike: many writers of version 0 store negative shifts (§8.6.1.3).
-        let shift = match self.shifts_used {
-            true => i64::from(self.shifts.next()?.unwrap_or(0) as i32),
-            false => 0,
-        };
+        let shift = if self.shifts_used { self.shift()? } else { 0 };
         let time = self.decode.saturating_add(shift);
         let sync = self.is_sync()?;
         let decode = self.decode;
@@ -113,6 +112,20 @@ impl<'a> Samples<'a> {
         self.number += u64::from(moments);
         let size = packing.bytes_of(moments);
         Ok(Some(Raw { decode, time: decode, duration, offset, size, sync: true }))
+    }
+
+    #[inline]
+    fn shift(&mut self) -> Result<i64, Error> {
+        let shift = self.shifts.next()?.unwrap_or(0) as i32;
+        // The last two are let pass, as ffmpeg does.
+        self.noisy |=
+            shift.unsigned_abs() > 1 << 28 && self.shifts.entry + 2 <= self.shifts.table.count;
+        Ok(shift.into())
+    }
+
+    /// Whether shifts above 2^28 were met: no shifts but noise. The whole table is then to be left aside.
+    pub fn is_noisy(&self) -> bool {
+        self.noisy
     }
 
     /// When the sample after the last one would be decoded: the end of the media.
@@ -154,19 +167,6 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// Shifts above 2^28 are no shifts but noise: the whole table is then left aside, as ffmpeg does.
-fn sane_shifts(source: &dyn Source, table: Table) -> Result<bool, Error> {
-    let mut window = Window::new(source, table.end);
-    for entry in 0..table.count.saturating_sub(2) {
-        let count = window.u32(table.start + entry * 8)? as i32;
-        let shift = window.u32(table.start + entry * 8 + 4)? as i32;
-        if count > 0 && shift.unsigned_abs() > 1 << 28 {
-            return Ok(false);
-        }
-    }
-    Ok(table.count > 0)
-}
-
 /// A table of runs: so many samples have that value.
 struct Runs<'a> {
     window: Window<'a>,
@@ -183,9 +183,18 @@ impl<'a> Runs<'a> {
 
     #[inline]
     fn next(&mut self) -> Result<Option<u32>, Error> {
+        if self.left == 0 && !self.next_run()? {
+            return Ok(None);
+        }
+        self.left -= 1;
+        Ok(Some(self.value))
+    }
+
+    /// Goes to the next run that is any samples long; false after the last one.
+    fn next_run(&mut self) -> Result<bool, Error> {
         while self.left == 0 {
             if self.entry >= self.table.count {
-                return Ok(None);
+                return Ok(false);
             }
             let [a, b, c, d, value @ ..] =
                 self.window.bytes::<8>(self.table.start + self.entry * 8)?;
@@ -196,8 +205,7 @@ impl<'a> Runs<'a> {
                 self.value = u32::from_be_bytes(value);
             }
         }
-        self.left -= 1;
-        Ok(Some(self.value))
+        Ok(true)
     }
 
     /// The last run goes on for as long as there are samples.

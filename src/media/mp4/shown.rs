@@ -4,6 +4,7 @@ use super::{
     edits::{Edit, Edits},
     moov::Trak,
     samples::{Raw, Samples},
+    tables::Tables,
 };
 use crate::media::{
     Error, Kind, Source,
@@ -79,13 +80,18 @@ impl Shown {
         }
     }
 
-    /// Takes the samples of the moov's tables; returns when the next one would be decoded.
-    pub fn take_tables(&mut self, source: &dyn Source, trak: &Trak) -> Result<i64, Error> {
-        let Some(mut samples) = Samples::new(source, &trak.tables)? else { return Ok(0) };
+    /// Takes the samples of the moov's tables; returns when the next one would be decoded, or nothing where the
+    /// shifts turned out to be noise: then all is to be begun again without them.
+    pub fn take_tables(
+        &mut self,
+        source: &dyn Source,
+        tables: &Tables,
+    ) -> Result<Option<i64>, Error> {
+        let Some(mut samples) = Samples::new(source, tables)? else { return Ok(Some(0)) };
         while let Some(raw) = samples.next()? {
             self.take(raw)?;
         }
-        Ok(samples.decode_end())
+        Ok((!samples.is_noisy()).then(|| samples.decode_end()))
     }
 
     /// Counts a sample that the tables tell of. A sample has bytes of its own: more samples than bytes is a table
