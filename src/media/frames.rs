@@ -232,11 +232,18 @@ impl Builder {
     /// Takes the next sample in decode order. Of two at the same time the later one is shown later.
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<(), TooLarge> {
-        let mut at = self.pending.len();
-        while at > 0 && self.pending.get(at - 1).is_some_and(|before| before.ticks > entry.ticks) {
+        self.pending.push(entry);
+        // Few places back, if any: swaps cost less than an insertion.
+        let mut at = self.pending.len() - 1;
+        while let Some([before, last]) =
+            at.checked_sub(1).and_then(|from| self.pending.get_mut(from..=at))
+        {
+            if before.ticks <= last.ticks {
+                break;
+            }
+            std::mem::swap(before, last);
             at -= 1;
         }
-        self.pending.insert(at, entry);
         if self.pending.len() >= 2 * WINDOW { self.write(WINDOW) } else { Ok(()) }
     }
 

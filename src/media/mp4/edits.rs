@@ -62,8 +62,12 @@ impl Edits {
     ) -> Result<Edits, Error> {
         let (version, _) = window.version(place)?;
         let entry = if version == 1 { 20 } else { 12 };
-        // As many as the box has room for: ffmpeg, too, believes the box and not its count.
-        let table = Table::new(place.body.saturating_add(8), place.end, u64::MAX, entry);
+        // A count of none in a box that holds some was never filled in: ffmpeg, too, believes the box then.
+        let count = match window.u32(place.body.saturating_add(4))? {
+            0 => u64::MAX,
+            count => count.into(),
+        };
+        let table = Table::new(place.body.saturating_add(8), place.end, count, entry);
         if table.count > MOST {
             let what =
                 format!("an edit list of {} edits, and more than {MOST} are not read", table.count);
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_box_is_believed_and_not_its_count() {
+    fn a_count_that_was_not_filled_in_is_the_box_s() {
         let mut bytes = [0, 0, 0, 0, 0, 0, 0, 9].to_vec();
         bytes
             .extend([600u32.to_be_bytes(), 5u32.to_be_bytes(), 0x1_0000u32.to_be_bytes()].concat());

@@ -80,7 +80,7 @@ impl<'a> Samples<'a> {
     }
 
     /// The next sample; none after the last one that the tables place.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Result<Option<Raw>, Error> {
         if let Some(packing) = self.packed {
             return self.next_packed(packing);
@@ -181,7 +181,7 @@ impl<'a> Runs<'a> {
         Runs { window: Window::new(source, table.end), table, entry: 0, left: 0, value: 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Result<Option<u32>, Error> {
         if self.left == 0 && !self.next_run()? {
             return Ok(None);

@@ -109,7 +109,7 @@ impl Shown {
     }
 
     /// Takes the next sample in decode order. One whose bytes the file hasn't got isn't there.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, raw: Raw) -> Result<(), Error> {
         self.count(raw.offset)?;
         if raw.offset >= self.length {
