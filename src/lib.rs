@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod health;
+pub mod media;
 pub mod pages;
 pub mod plan;
 pub mod route;

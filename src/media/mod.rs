@@ -1,0 +1,121 @@
+//! Bytes to time: which container a file is, an index of it, and from a time to the bytes that show it.
+//! Knows no HTTP, no async, no logging, and never touches a mapping: it reads through [`Source`].
+
+pub mod column;
+pub mod frames;
+pub mod index;
+pub mod mp4;
+pub mod time;
+pub mod timecode;
+
+pub use index::{Container, Found, Index, Kind, Layout, Sample, StartTimecode, Track};
+pub use time::{Rate, Rounding, Time};
+pub use timecode::{Counting, Label, Place, Reel, Refused, Timecode};
+
+use std::{fmt, io};
+
+/// A value of this type is a file as the readers see it: positioned reads and nothing else.
+///
+/// A mapping is never read here: a file that shrinks under one kills the process that looks.
+pub trait Source: Send + Sync {
+    /// The file's length in bytes, as it was when the index was begun.
+    fn length(&self) -> u64;
+    /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+/// Bytes in memory are a file too: what tests are made of.
+impl Source for Vec<u8> {
+    fn length(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let from =
+            usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or(&[]);
+        let count = from.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&from[..count]);
+        Ok(count)
+    }
+}
+
+/// Reads as much of `buffer` as the file has at `offset`: fewer bytes only at its end.
+pub fn read_up_to(source: &dyn Source, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match source.read_at(rest, offset.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Io(error)),
+        }
+    }
+    Ok(filled)
+}
+
+/// Fills `buffer` from `offset`; a file that ends before is broken there.
+pub fn read_exact(source: &dyn Source, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
+    let filled = read_up_to(source, buffer, offset)?;
+    if filled < buffer.len() {
+        let end = offset.saturating_add(filled as u64);
+        return Err(Error::broken(end, "the file ends before the bytes it announces"));
+    }
+    Ok(())
+}
+
+/// The index of a file, by the container that its first bytes name.
+pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
+    let mut head = [0; 4096];
+    let filled = read_up_to(source, &mut head, 0)?;
+    let head = head.get(..filled).unwrap_or_default();
+    // One arm a container: `recognises(head)`, then its `open(source)`.
+    if mp4::recognises(head) {
+        return Ok(Box::new(mp4::open(source)?));
+    }
+    Err(Error::Unknown)
+}
+
+/// A value of this type is why a file gives no index, or no answer.
+#[derive(Debug)]
+pub enum Error {
+    /// No container that is known here.
+    Unknown,
+    /// A known container without anything that is shown or heard over time.
+    NoTrack,
+    /// A known container that is broken at `offset`: `what` is a sentence for its owner.
+    Broken { offset: u64, what: String },
+    /// The file could not be read.
+    Io(io::Error),
+}
+
+impl Error {
+    pub fn broken(offset: u64, what: impl Into<String>) -> Self {
+        Error::Broken { offset, what: what.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Unknown => f.write_str("this is no container that is known here"),
+            Error::NoTrack => f.write_str("the file has no track that is shown or heard over time"),
+            Error::Broken { offset, what } => write!(f, "broken at byte {offset}: {what}"),
+            Error::Io(error) => write!(f, "the file could not be read: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::Io(error)
+    }
+}
