@@ -1,0 +1,210 @@
+//! The Segment's clock and the grid that frames of a constant rate lie on, to within the clock's rounding.
+//! Exact: nanoseconds and fractions, no floats.
+
+use crate::media::{Rate, Rounding, Time};
+
+const NANO: i128 = 1_000_000_000;
+
+/// Rates that a DefaultDuration rounds to nanoseconds, milliseconds or worse.
+const KNOWN: [(u32, u32); 20] = [
+    (24000, 1001),
+    (24, 1),
+    (25, 1),
+    (30000, 1001),
+    (30, 1),
+    (48000, 1001),
+    (48, 1),
+    (50, 1),
+    (60000, 1001),
+    (60, 1),
+    (120_000, 1001),
+    (120, 1),
+    (100, 1),
+    (15000, 1001),
+    (15, 1),
+    (12, 1),
+    (25, 2),
+    (10, 1),
+    (5, 1),
+    (240, 1),
+];
+
+/// A value of this type is the clock of a Segment: TimestampScale as ticks a second, or nanoseconds where
+/// a second is no whole number of ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// Nanoseconds a tick.
+    pub tick: u64,
+    scale: u32,
+    times: i64,
+}
+
+impl Clock {
+    pub fn new(tick: u64) -> Self {
+        let tick = tick.max(1);
+        if 1_000_000_000 % tick == 0 {
+            return Self { tick, scale: (1_000_000_000 / tick) as u32, times: 1 };
+        }
+        let times = i64::try_from(tick).unwrap_or(i64::MAX);
+        Self { tick, scale: 1_000_000_000, times }
+    }
+
+    pub fn time(&self, ticks: i64) -> Time {
+        Time::new(ticks.saturating_mul(self.times), self.scale)
+    }
+
+    /// The last tick at or before `time`.
+    pub fn ticks(&self, time: Time) -> Option<i64> {
+        Some(time.ticks_at(self.scale, Rounding::Down)?.div_euclid(self.times))
+    }
+
+    /// Nanoseconds in ticks, to the nearest, a half away from zero as ffmpeg does for CodecDelay.
+    pub fn nearest(&self, nanos: u64) -> i64 {
+        i64::try_from((u128::from(nanos) * 2 + u128::from(self.tick)) / (2 * u128::from(self.tick)))
+            .unwrap_or(i64::MAX)
+    }
+}
+
+/// The rate of frames that last `nanos` each: 24000/1001 for 41708333, and for what cruder clocks make of it.
+pub fn rate(nanos: u64) -> Option<Rate> {
+    let known = |&&(numerator, denominator): &&(u32, u32)| {
+        let exact = NANO * i128::from(denominator);
+        let off = (i128::from(nanos) * i128::from(numerator) - exact).abs();
+        // Within 1/50000: 29.97 is 30000/1001, and 24 is not 24000/1001.
+        off * 50_000 <= exact
+    };
+    if let Some(&(numerator, denominator)) = KNOWN.iter().find(known) {
+        return Rate::new(numerator, denominator);
+    }
+    // Whole frames a second, rounded to a nanosecond.
+    let whole = 1_000_000_000_u64.checked_div(nanos).unwrap_or(0);
+    for frames in whole..=whole.saturating_add(1) {
+        if frames > 0 && (1_000_000_000 / frames).abs_diff(nanos) <= 1 {
+            return Rate::new(u32::try_from(frames).ok()?, 1);
+        }
+    }
+    Rate::new(1_000_000_000, u32::try_from(nanos).ok()?)
+}
+
+/// A value of this type is where frames of a constant rate are shown, from the first one on.
+#[derive(Clone, Copy, Debug)]
+pub struct Grid {
+    rate: Rate,
+    first: i64,
+    tick: u64,
+}
+
+impl Grid {
+    pub fn new(rate: Rate, first: i64, clock: &Clock) -> Self {
+        Self { rate, first, tick: clock.tick }
+    }
+
+    /// The number of the place that `time` is at, or `None` where it is off the grid by more than the rounding
+    /// of two times: a tick, and a hair for a DefaultDuration in whole nanoseconds.
+    pub fn slot(&self, time: i64) -> Option<i64> {
+        let nanos = (i128::from(time) - i128::from(self.first)).checked_mul(self.tick.into())?;
+        let (above, below) = (i128::from(self.rate.numerator), i128::from(self.rate.denominator));
+        let scaled = nanos.checked_mul(above)?;
+        let frame = NANO * below;
+        let slot = (2 * scaled + frame).div_euclid(2 * frame);
+        let off = (scaled - slot * frame).abs();
+        let slack = i128::from(self.tick) * above;
+        (off <= slack + slack / 100 && 2 * slack < frame).then_some(i64::try_from(slot).ok()?)
+    }
+
+    /// The last tick at which the frame in that place is still shown.
+    pub fn ticks_of(&self, slot: u64) -> Option<i64> {
+        let nanos = i128::from(slot).checked_mul(NANO * i128::from(self.rate.denominator))?;
+        let half = NANO * i128::from(self.rate.denominator) / 2;
+        let ticks =
+            (nanos.checked_add(half)?) / i128::from(self.rate.numerator) / i128::from(self.tick);
+        i64::try_from(ticks).ok()?.checked_add(self.first)
+    }
+}
+
+/// The rate of frames whose times are only known as they are shown: `count` of them in `span` ticks, most of
+/// them `step` ticks apart. The second says whether it is a constant one, as far as `fits` can tell.
+pub fn measured(
+    count: u64,
+    span: i64,
+    step: i64,
+    clock: &Clock,
+    fits: impl Fn(Rate) -> bool,
+) -> Option<(Rate, bool)> {
+    let nanos = |ticks: i64| u64::try_from(i128::from(ticks) * i128::from(clock.tick)).ok();
+    let mean = count.checked_sub(1).filter(|&frames| frames > 0);
+    let mean = mean.and_then(|frames| Some(nanos(span)? / frames)).filter(|&mean| mean > 0);
+    if let Some(mean) = mean {
+        // The known rate next to the mean that all frames agree with.
+        let mut near: Vec<Rate> = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d)).collect();
+        near.extend(rate(mean));
+        near.retain(|rate| distance(*rate, mean) < 50);
+        near.sort_by_key(|rate| distance(*rate, mean));
+        if let Some(rate) = near.into_iter().find(|&rate| fits(rate)) {
+            return Some((rate, true));
+        }
+    }
+    let step = nanos(step).filter(|&step| step > 0)?;
+    let nearest = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d));
+    let nearest = nearest.min_by_key(|rate| distance(*rate, step));
+    Some((nearest.filter(|rate| distance(*rate, step) < 30).or_else(|| rate(step))?, false))
+}
+
+/// How far frames of `nanos` each are from a rate, in thousandths.
+fn distance(rate: Rate, nanos: u64) -> i128 {
+    let exact = NANO * i128::from(rate.denominator);
+    (i128::from(nanos) * i128::from(rate.numerator) - exact).abs() * 1000 / exact
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_duration_is_the_rate_its_writer_meant() {
+        for (nanos, numerator, denominator) in [
+            (41_708_333, 24000, 1001),
+            (41_708_000, 24000, 1001),
+            (41_666_666, 24, 1),
+            (40_000_000, 25, 1),
+            (33_366_666, 30000, 1001),
+            (33_366_700, 30000, 1001),
+            (33_333_333, 30, 1),
+            (16_683_333, 60000, 1001),
+            (16_666_667, 60, 1),
+            (142_857_142, 7, 1),
+            (42_000_000, 500, 21),
+            (1_000_000, 1000, 1),
+            (32_000_000, 125, 4),
+        ] {
+            assert_eq!(rate(nanos), Rate::new(numerator, denominator), "{nanos}");
+        }
+        assert_eq!(rate(0), None);
+        assert_eq!(rate(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_clock_is_ticks_a_second_or_nanoseconds() {
+        assert_eq!(Clock::new(1_000_000).time(1500), Time::new(1500, 1000));
+        assert_eq!(Clock::new(22_675).time(2), Time::new(45_350, 1_000_000_000));
+        assert_eq!(Clock::new(22_675).ticks(Time::new(45_349, 1_000_000_000)), Some(1));
+        assert_eq!(Clock::new(1_000_000).ticks(Time::new(-1, 30)), Some(-34));
+        assert_eq!(Clock::new(1_000_000).nearest(6_500_000), 7);
+    }
+
+    #[test]
+    fn times_rounded_to_a_tick_are_on_the_grid_and_others_are_not() {
+        let clock = Clock::new(1_000_000);
+        let grid = Grid::new(Rate::new(24000, 1001).unwrap(), 7, &clock);
+        for slot in 0..500_000_i64 {
+            let exact = slot * 1001 * 1000;
+            for rounded in [exact / 24000, (exact + 12000) / 24000, (exact + 23999) / 24000] {
+                assert_eq!(grid.slot(rounded + 7), Some(slot));
+            }
+        }
+        assert_eq!(grid.slot(7 + 20), None);
+        assert_eq!(grid.slot(7 + 44), None);
+        let fast = Grid::new(Rate::new(1000, 1).unwrap(), 0, &clock);
+        assert_eq!(fast.slot(5), None, "a tick as long as a frame tells nothing");
+    }
+}
