@@ -1,0 +1,445 @@
+//! The main track's frames in presentation order, compactly: when each is shown, where its bytes lie.
+//!
+//! Built in one pass from samples in decode order; a window puts reordered ones (B-frames) in their place.
+//! A lookup is two binary searches and touches no file.
+
+use super::{Found, Sample, column::Column, time::Time};
+use std::ops::Range;
+
+/// How far apart in decode order two frames may be that swap places in presentation order, without a sort of
+/// the whole table: sixteen is what H.264 and HEVC allow.
+const WINDOW: usize = 64;
+
+/// Frames a block of byte bounds.
+const BLOCK: usize = 128;
+
+/// A value of this type is one sample on its way into the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub ticks: i64,
+    pub offset: u64,
+    pub size: u32,
+    pub sync: bool,
+}
+
+impl Entry {
+    fn end(&self) -> u64 {
+        self.offset.saturating_add(self.size.into())
+    }
+
+    fn sample(&self, scale: u32) -> Sample {
+        Sample { time: Time::new(self.ticks, scale), span: self.offset..self.end() }
+    }
+}
+
+/// A value of this type is a table of shown frames in presentation order. Times never fall.
+#[derive(Debug)]
+pub struct Frames {
+    scale: u32,
+    times: Column,
+    offsets: Column,
+    sizes: Column,
+    /// Ranks of the sync samples.
+    syncs: Column,
+    /// The last byte's end within each block of frames.
+    ends: Vec<u64>,
+    /// Where a part of the presentation begins (an edit), the sync sample before it that isn't shown.
+    starts: Vec<Start>,
+}
+
+/// A value of this type is the beginning of an edit between two sync samples.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// The first frame's time in this part; ranks are found from it.
+    pub ticks: i64,
+    /// The hidden sync sample that its first frames need; none where there is none in the file.
+    pub sync: Option<Entry>,
+}
+
+impl Frames {
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    pub fn scale(&self) -> u32 {
+        self.scale
+    }
+
+    pub fn times(&self) -> &Column {
+        &self.times
+    }
+
+    pub fn sync_count(&self) -> usize {
+        self.syncs.len()
+    }
+
+    pub fn weight(&self) -> usize {
+        let columns = [&self.times, &self.offsets, &self.sizes, &self.syncs];
+        columns.iter().map(|column| column.weight()).sum::<usize>()
+            + self.ends.capacity() * size_of::<u64>()
+            + self.starts.capacity() * size_of::<Start>()
+    }
+
+    fn entry(&self, rank: usize) -> Option<Entry> {
+        Some(Entry {
+            ticks: self.times.get(rank)?,
+            offset: self.offsets.get(rank)? as u64,
+            size: self.sizes.get(rank)? as u32,
+            sync: false,
+        })
+    }
+
+    /// The rank of the frame with the greatest time at or before `time`; the first where none is.
+    fn rank_at(&self, time: Time) -> usize {
+        let ticks = time.ticks_at(self.scale, super::Rounding::Down);
+        let limit = ticks.unwrap_or(if time.is_negative() { i64::MIN } else { i64::MAX });
+        self.times.count_up_to(limit).saturating_sub(1)
+    }
+
+    /// Where a decoder starts for the frame of that rank, and whether that is after it.
+    fn sync_for(&self, rank: usize) -> Option<(Entry, bool)> {
+        let before = self.syncs.count_up_to(i64::try_from(rank).ok()?);
+        let shown =
+            before.checked_sub(1).and_then(|at| self.syncs.get(at)).map(|rank| rank as usize);
+        let ticks = self.times.get(rank)?;
+        let part = self.starts.partition_point(|start| start.ticks <= ticks).checked_sub(1);
+        if let Some(start) = part.and_then(|at| self.starts.get(at)) {
+            let reached =
+                shown.and_then(|rank| self.times.get(rank)).is_some_and(|at| at >= start.ticks);
+            match start.sync {
+                Some(hidden) if !reached => return Some((hidden, false)),
+                None if !reached => {
+                    let after = self.syncs.get(before).and_then(|rank| self.entry(rank as usize));
+                    return after.or_else(|| self.entry(shown?)).map(|entry| (entry, true));
+                }
+                _ => {}
+            }
+        }
+        match shown {
+            Some(rank) => Some((self.entry(rank)?, false)),
+            None => Some((self.entry(self.syncs.get(0)? as usize)?, true)),
+        }
+    }
+
+    /// The frame of that rank; none past the last one. A track without one sync sample starts at its first frame.
+    pub fn found(&self, rank: usize) -> Option<Found> {
+        let frame = self.entry(rank)?;
+        let (sync, later) = self.sync_for(rank).or_else(|| Some((self.entry(0)?, false)))?;
+        let (frame, sync) = (frame.sample(self.scale), sync.sample(self.scale));
+        Some(Found { number: rank as u64, frame, sync, later })
+    }
+
+    /// What is shown at `time`: the first frame where nothing is yet.
+    pub fn find(&self, time: Time) -> Option<Found> {
+        self.found(self.rank_at(time))
+    }
+
+    pub fn sync_samples(&self, from: Time, most: usize) -> Vec<Sample> {
+        let limit = match from.ticks_at(self.scale, super::Rounding::Up) {
+            Some(ticks) => ticks,
+            None if from.is_negative() => i64::MIN,
+            None => return Vec::new(),
+        };
+        let first = limit.checked_sub(1).map_or(0, |before| self.times.count_up_to(before));
+        let skipped = match first.checked_sub(1).and_then(|last| i64::try_from(last).ok()) {
+            Some(last) => self.syncs.count_up_to(last),
+            None => 0,
+        };
+        let ranks = (skipped..self.syncs.len()).take(most).filter_map(|at| self.syncs.get(at));
+        ranks.filter_map(|rank| Some(self.entry(rank as usize)?.sample(self.scale))).collect()
+    }
+
+    /// From the sync sample that `from` needs to the end of the last byte of what is shown before `to`.
+    pub fn span(&self, from: Time, to: Option<Time>) -> Option<Range<u64>> {
+        let first = self.rank_at(from);
+        let last = match to {
+            Some(to) if to <= from => return None,
+            // `to` itself is not shown any more.
+            Some(to) => match to.ticks_at(self.scale, super::Rounding::Up) {
+                Some(ticks) => self.times.count_up_to(ticks.checked_sub(1)?).saturating_sub(1),
+                None => self.len().checked_sub(1)?,
+            },
+            None => self.len().checked_sub(1)?,
+        };
+        let start = self.found(first)?.sync.span;
+        let end = self.last_byte(first..last.max(first) + 1)?.max(start.end);
+        Some(start.start..end)
+    }
+
+    /// The greatest end of bytes within those ranks.
+    fn last_byte(&self, ranks: Range<usize>) -> Option<u64> {
+        let mut end = 0;
+        let mut rank = ranks.start;
+        while rank < ranks.end {
+            match self.ends.get(rank / BLOCK) {
+                Some(&block) if rank % BLOCK == 0 && rank + BLOCK <= ranks.end => {
+                    end = end.max(block);
+                    rank += BLOCK;
+                }
+                _ => {
+                    end = end.max(self.entry(rank)?.end());
+                    rank += 1;
+                }
+            }
+        }
+        Some(end)
+    }
+}
+
+/// A value of this type takes samples in decode order and makes the table of them.
+#[derive(Debug)]
+pub struct Builder {
+    frames: Frames,
+    /// Not yet in the table; in presentation order.
+    pending: Vec<Entry>,
+    written: i64,
+    disordered: bool,
+    block_end: u64,
+    /// The most heap bytes that may be held.
+    room: usize,
+}
+
+/// The table would not fit the room it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+impl Builder {
+    pub fn new(scale: u32, room: usize) -> Self {
+        let frames = Frames {
+            scale,
+            times: Column::rising(),
+            offsets: Column::rising(),
+            sizes: Column::level(),
+            syncs: Column::rising(),
+            ends: Vec::new(),
+            starts: Vec::new(),
+        };
+        Builder {
+            frames,
+            pending: Vec::with_capacity(2 * WINDOW),
+            written: i64::MIN,
+            disordered: false,
+            block_end: 0,
+            room,
+        }
+    }
+
+    /// Takes the next sample in decode order. Of two at the same time the later one is shown later.
+    #[inline]
+    pub fn push(&mut self, entry: Entry) -> Result<(), TooLarge> {
+        let mut at = self.pending.len();
+        while at > 0 && self.pending.get(at - 1).is_some_and(|before| before.ticks > entry.ticks) {
+            at -= 1;
+        }
+        self.pending.insert(at, entry);
+        if self.pending.len() >= 2 * WINDOW { self.write(WINDOW) } else { Ok(()) }
+    }
+
+    fn write(&mut self, count: usize) -> Result<(), TooLarge> {
+        for at in 0..count {
+            let Some(&entry) = self.pending.get(at) else { break };
+            self.append(entry);
+        }
+        self.pending.drain(..count);
+        // A table that grows doubles: both halves are held for a moment.
+        if self.frames.weight() > self.room / 3 { Err(TooLarge) } else { Ok(()) }
+    }
+
+    fn append(&mut self, entry: Entry) {
+        self.disordered |= entry.ticks < self.written;
+        self.written = entry.ticks;
+        let frames = &mut self.frames;
+        if entry.sync {
+            frames.syncs.push(frames.times.len() as i64);
+        }
+        frames.times.push(entry.ticks);
+        frames.offsets.push(entry.offset as i64);
+        frames.sizes.push(entry.size.into());
+        self.block_end = self.block_end.max(entry.end());
+        if frames.times.len().is_multiple_of(BLOCK) {
+            frames.ends.push(std::mem::take(&mut self.block_end));
+        }
+    }
+
+    /// The table; `starts` in order of time.
+    pub fn finish(mut self, starts: Vec<Start>) -> Result<Frames, TooLarge> {
+        self.write(self.pending.len())?;
+        if self.disordered {
+            self = self.sorted()?;
+        }
+        let mut frames = self.frames;
+        frames.starts = starts;
+        for column in [&mut frames.times, &mut frames.offsets, &mut frames.sizes, &mut frames.syncs]
+        {
+            column.shrink();
+        }
+        frames.ends.shrink_to_fit();
+        Ok(frames)
+    }
+
+    /// The slow way, for files whose samples are further out of order than any decoder allows.
+    fn sorted(self) -> Result<Builder, TooLarge> {
+        let count = self.frames.len();
+        if count.saturating_mul(2 * size_of::<Entry>()) > self.room / 2 {
+            return Err(TooLarge);
+        }
+        let mut entries = Vec::with_capacity(count);
+        let mut syncs = self.frames.syncs.iter().peekable();
+        let places = self.frames.offsets.iter().zip(self.frames.sizes.iter());
+        for (rank, (ticks, (offset, size))) in self.frames.times.iter().zip(places).enumerate() {
+            let sync = syncs.next_if_eq(&(rank as i64)).is_some();
+            entries.push(Entry { ticks, offset: offset as u64, size: size as u32, sync });
+        }
+        drop(syncs);
+        let mut builder = Builder::new(self.frames.scale, self.room);
+        drop(self.frames);
+        entries.sort_by_key(|entry| entry.ticks);
+        for entry in entries {
+            builder.append(entry);
+        }
+        Ok(builder)
+    }
+}
+
+impl Frames {
+    /// Moves every frame by that many ticks.
+    pub fn shift(&mut self, by: i64) {
+        self.times.shift(by);
+        for start in &mut self.starts {
+            start.ticks = start.ticks.saturating_add(by);
+            if let Some(sync) = &mut start.sync {
+                sync.ticks = sync.ticks.saturating_add(by);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: usize = 64 << 20;
+
+    fn entry(ticks: i64, offset: u64, sync: bool) -> Entry {
+        Entry { ticks, offset, size: 10, sync }
+    }
+
+    fn frames(entries: &[Entry], starts: Vec<Start>) -> Frames {
+        let mut builder = Builder::new(10, ROOM);
+        entries.iter().for_each(|&entry| builder.push(entry).unwrap());
+        builder.finish(starts).unwrap()
+    }
+
+    fn at(frames: &Frames, ticks: i64) -> (u64, u64, u64, bool) {
+        let found = frames.find(Time::new(ticks, 10)).unwrap();
+        (found.number, found.frame.span.start, found.sync.span.start, found.later)
+    }
+
+    /// An open group: the second sync sample is decoded before two frames that are shown before it.
+    fn open_group() -> Frames {
+        let times =
+            [(0, true), (3, false), (1, false), (2, false), (6, true), (4, false), (5, false)];
+        let entries: Vec<_> = times
+            .iter()
+            .zip(0..)
+            .map(|(&(ticks, sync), at)| entry(ticks, at * 100, sync))
+            .collect();
+        frames(&entries, Vec::new())
+    }
+
+    #[test]
+    fn leading_pictures_belong_to_the_sync_sample_before() {
+        let frames = open_group();
+        assert_eq!(at(&frames, 5), (5, 600, 0, false));
+        assert_eq!(at(&frames, 6), (6, 400, 400, false));
+        assert_eq!(at(&frames, 99), (6, 400, 400, false));
+        assert_eq!(at(&frames, -5), (0, 0, 0, false));
+    }
+
+    #[test]
+    fn a_span_ends_with_the_last_byte_it_needs() {
+        let frames = open_group();
+        let span = |from, to: Option<i64>| {
+            frames.span(Time::new(from, 10), to.map(|to| Time::new(to, 10)))
+        };
+        assert_eq!(span(0, Some(2)), Some(0..210));
+        assert_eq!(span(2, Some(3)), Some(0..310));
+        assert_eq!(span(3, Some(4)), Some(0..110));
+        assert_eq!(span(6, None), Some(400..410));
+        assert_eq!(span(4, None), Some(0..610));
+        assert_eq!(span(4, Some(4)), None);
+    }
+
+    #[test]
+    fn no_sync_sample_before_the_time_is_said() {
+        let frames =
+            frames(&[entry(0, 0, false), entry(1, 100, false), entry(2, 200, true)], vec![]);
+        assert_eq!(at(&frames, 1), (1, 100, 200, true));
+        assert_eq!(at(&frames, 2), (2, 200, 200, false));
+    }
+
+    #[test]
+    fn no_sync_sample_at_all_starts_at_the_first_frame() {
+        let frames = frames(&[entry(0, 0, false), entry(1, 100, false)], vec![]);
+        assert_eq!(at(&frames, 1), (1, 100, 0, false));
+    }
+
+    #[test]
+    fn an_edit_between_two_sync_samples_starts_at_the_hidden_one() {
+        let hidden = Some(entry(-2, 900, true));
+        let starts = vec![Start { ticks: 0, sync: hidden }, Start { ticks: 3, sync: None }];
+        let entries = [
+            entry(0, 0, false),
+            entry(1, 100, true),
+            entry(2, 200, false),
+            entry(3, 300, false),
+            entry(4, 400, true),
+        ];
+        let frames = frames(&entries, starts);
+        assert_eq!(at(&frames, 0), (0, 0, 900, false));
+        assert_eq!(at(&frames, 2), (2, 200, 100, false));
+        assert_eq!(at(&frames, 3), (3, 300, 400, true));
+        assert_eq!(at(&frames, 4), (4, 400, 400, false));
+    }
+
+    #[test]
+    fn samples_out_of_all_order_are_sorted() {
+        let entries: Vec<_> =
+            (0..1000u64).map(|i| entry((i * 7 % 1000) as i64, i, i % 10 == 0)).collect();
+        let frames = frames(&entries, vec![]);
+        for entry in entries {
+            let found = frames.found(entry.ticks as usize).unwrap();
+            assert_eq!(found.frame.span.start, entry.offset);
+            assert_eq!(found.sync == found.frame, entry.sync, "{entry:?}");
+        }
+        assert_eq!(frames.last_byte(0..1000), Some(1009));
+        assert_eq!(
+            frames.last_byte(120..300),
+            (120..300).map(|k| frames.entry(k).unwrap().end()).max()
+        );
+    }
+
+    #[test]
+    fn sync_samples_are_listed_from_a_time() {
+        let frames = open_group();
+        let starts = |from, most| -> Vec<u64> {
+            let list = frames.sync_samples(Time::new(from, 10), most);
+            list.iter().map(|sample| sample.span.start).collect()
+        };
+        assert_eq!(starts(0, 9), [0, 400]);
+        assert_eq!(starts(1, 9), [400]);
+        assert_eq!(starts(0, 1), [0]);
+        assert!(starts(7, 9).is_empty());
+    }
+
+    #[test]
+    fn a_table_past_its_room_is_refused() {
+        let mut builder = Builder::new(10, 100_000);
+        let mut entries = (0..1_000_000u64).map(|i| entry(i as i64, i * i % 999_983, true));
+        assert!(entries.any(|entry| builder.push(entry).is_err()));
+    }
+}
