@@ -5,9 +5,11 @@ pub mod column;
 pub mod frames;
 pub mod index;
 pub mod time;
+pub mod timecode;
 
 pub use index::{Container, Found, Index, Kind, Layout, Sample, StartTimecode, Track};
 pub use time::{Rate, Rounding, Time};
+pub use timecode::{Counting, Label, Place, Reel, Refused, Timecode};
 
 use std::{fmt, io};
 
