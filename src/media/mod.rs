@@ -4,6 +4,7 @@
 pub mod column;
 pub mod frames;
 pub mod index;
+pub mod matroska;
 pub mod time;
 pub mod timecode;
 
@@ -68,7 +69,9 @@ pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
     let filled = read_up_to(source, &mut head, 0)?;
     let head = head.get(..filled).unwrap_or_default();
     // One arm a container: `recognises(head)`, then its `open(source)`.
-    let _ = head;
+    if matroska::recognises(head) {
+        return matroska::open(source);
+    }
     Err(Error::Unknown)
 }
 

@@ -83,13 +83,12 @@ impl<'a> Walk<'a> {
             if let Some(block) = self.laced() {
                 return Ok(Some(block));
             }
-            let found = match self.cluster {
-                Some(cluster) => self.in_cluster(cluster)?,
-                None if self.next_cluster()?.is_some() => None,
-                None => return Ok(None),
-            };
-            if found.is_some() {
-                return Ok(found);
+            if let Some(cluster) = self.cluster {
+                if let Some(block) = self.in_cluster(cluster)? {
+                    return Ok(Some(block));
+                }
+            } else if self.next_cluster()?.is_none() {
+                return Ok(None);
             }
         }
     }
@@ -222,7 +221,7 @@ impl<'a> Walk<'a> {
     fn group(&mut self, group: &Element, cluster: Cluster) -> Result<Option<Block>, Error> {
         let (mut at, end) = (group.body, group.end.unwrap_or(group.body));
         let (mut block, mut duration, mut key) = (None, None, true);
-        while let Some(child) = self.reader.child(&mut at, end)? {
+        while let Some(child) = self.reader.child(&mut at, Some(end))? {
             match child.id {
                 ids::BLOCK => {
                     if !self.is_wanted(&child)? {

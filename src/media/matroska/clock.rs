@@ -49,13 +49,28 @@ impl Clock {
         Self { tick, scale: 1_000_000_000, times }
     }
 
-    pub fn time(&self, ticks: i64) -> Time {
-        Time::new(ticks.saturating_mul(self.times), self.scale)
+    pub fn scale(&self) -> u32 {
+        self.scale
     }
 
-    /// The last tick at or before `time`.
-    pub fn ticks(&self, time: Time) -> Option<i64> {
-        Some(time.ticks_at(self.scale, Rounding::Down)?.div_euclid(self.times))
+    /// A time of the Segment on this clock; what does not fit is as far as can be told.
+    pub fn at(&self, ticks: i64) -> i64 {
+        ticks.saturating_mul(self.times)
+    }
+
+    pub fn time(&self, at: i64) -> Time {
+        Time::new(at, self.scale)
+    }
+
+    /// The last moment of this clock at or before `time`.
+    pub fn up_to(&self, time: Time) -> i64 {
+        let far = if time.is_negative() { i64::MIN } else { i64::MAX };
+        time.ticks_at(self.scale, Rounding::Down).unwrap_or(far)
+    }
+
+    /// Nanoseconds between two moments of this clock.
+    fn unit(&self) -> i128 {
+        NANO / i128::from(self.scale)
     }
 
     /// Nanoseconds in ticks, to the nearest, a half away from zero as ffmpeg does for CodecDelay.
@@ -89,41 +104,42 @@ pub fn rate(nanos: u64) -> Option<Rate> {
 /// A value of this type is where frames of a constant rate are shown, from the first one on.
 #[derive(Clone, Copy, Debug)]
 pub struct Grid {
-    rate: Rate,
     first: i64,
-    tick: u64,
+    /// Nanoseconds: what the clock counts, and what a block's time is rounded to.
+    unit: i128,
+    tick: i128,
+    above: i128,
+    below: i128,
 }
 
 impl Grid {
     pub fn new(rate: Rate, first: i64, clock: &Clock) -> Self {
-        Self { rate, first, tick: clock.tick }
+        let (above, below) = (i128::from(rate.numerator), i128::from(rate.denominator));
+        Self { first, unit: clock.unit(), tick: i128::from(clock.tick), above, below }
     }
 
-    /// The number of the place that `time` is at, or `None` where it is off the grid by more than the rounding
-    /// of two times: a tick, and a hair for a DefaultDuration in whole nanoseconds.
-    pub fn slot(&self, time: i64) -> Option<i64> {
-        let nanos = (i128::from(time) - i128::from(self.first)).checked_mul(self.tick.into())?;
-        let (above, below) = (i128::from(self.rate.numerator), i128::from(self.rate.denominator));
-        let scaled = nanos.checked_mul(above)?;
-        let frame = NANO * below;
+    /// The number of the place that a moment is at, or `None` where it is off the grid by more than two
+    /// roundings can make it: a tick, and a hair for a DefaultDuration in whole nanoseconds.
+    pub fn slot(&self, at: i64) -> Option<i64> {
+        let nanos = (i128::from(at) - i128::from(self.first)) * self.unit;
+        let scaled = nanos.checked_mul(self.above)?;
+        let frame = NANO * self.below;
         let slot = (2 * scaled + frame).div_euclid(2 * frame);
         let off = (scaled - slot * frame).abs();
-        let slack = i128::from(self.tick) * above;
+        let slack = self.tick * self.above;
         (off <= slack + slack / 100 && 2 * slack < frame).then_some(i64::try_from(slot).ok()?)
     }
 
-    /// The last tick at which the frame in that place is still shown.
-    pub fn ticks_of(&self, slot: u64) -> Option<i64> {
-        let nanos = i128::from(slot).checked_mul(NANO * i128::from(self.rate.denominator))?;
-        let half = NANO * i128::from(self.rate.denominator) / 2;
-        let ticks =
-            (nanos.checked_add(half)?) / i128::from(self.rate.numerator) / i128::from(self.tick);
-        i64::try_from(ticks).ok()?.checked_add(self.first)
+    /// The middle of that place: the frame in it is the last one shown by then.
+    pub fn middle(&self, slot: i64) -> Option<i64> {
+        let frame = NANO * self.below;
+        let scaled = i128::from(slot).checked_mul(frame)?.checked_add(frame / 2)?;
+        i64::try_from(scaled / self.above / self.unit).ok()?.checked_add(self.first)
     }
 }
 
-/// The rate of frames whose times are only known as they are shown: `count` of them in `span` ticks, most of
-/// them `step` ticks apart. The second says whether it is a constant one, as far as `fits` can tell.
+/// The rate of frames whose times alone are known: `count` of them over `span` of the clock, most of them
+/// `step` apart. The second says whether it is a constant one, as far as `fits` can tell.
 pub fn measured(
     count: u64,
     span: i64,
@@ -131,7 +147,7 @@ pub fn measured(
     clock: &Clock,
     fits: impl Fn(Rate) -> bool,
 ) -> Option<(Rate, bool)> {
-    let nanos = |ticks: i64| u64::try_from(i128::from(ticks) * i128::from(clock.tick)).ok();
+    let nanos = |ticks: i64| u64::try_from(i128::from(ticks) * clock.unit()).ok();
     let mean = count.checked_sub(1).filter(|&frames| frames > 0);
     let mean = mean.and_then(|frames| Some(nanos(span)? / frames)).filter(|&mean| mean > 0);
     if let Some(mean) = mean {
@@ -185,11 +201,12 @@ mod tests {
 
     #[test]
     fn a_clock_is_ticks_a_second_or_nanoseconds() {
-        assert_eq!(Clock::new(1_000_000).time(1500), Time::new(1500, 1000));
-        assert_eq!(Clock::new(22_675).time(2), Time::new(45_350, 1_000_000_000));
-        assert_eq!(Clock::new(22_675).ticks(Time::new(45_349, 1_000_000_000)), Some(1));
-        assert_eq!(Clock::new(1_000_000).ticks(Time::new(-1, 30)), Some(-34));
-        assert_eq!(Clock::new(1_000_000).nearest(6_500_000), 7);
+        let (millis, odd) = (Clock::new(1_000_000), Clock::new(22_675));
+        assert_eq!(millis.time(millis.at(1500)), Time::new(1500, 1000));
+        assert_eq!(odd.time(odd.at(2)), Time::new(45_350, 1_000_000_000));
+        assert_eq!(odd.up_to(Time::new(45_349, 1_000_000_000)), 45_349);
+        assert_eq!(millis.up_to(Time::new(-1, 30)), -34);
+        assert_eq!(millis.nearest(6_500_000), 7);
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         let room = self.window.len();
         let to_page_end = (PAGE - at % PAGE) as usize;
         let mut want = if to_page_end >= wanted { to_page_end } else { wanted };
-        want = want.min(room).min(usize::try_from(self.length - at).unwrap_or(room));
+        want = want.min(room).min(usize::try_from(self.length.saturating_sub(at)).unwrap_or(room));
         self.from = at;
         self.filled = 0;
         while self.filled < wanted {
@@ -101,8 +101,8 @@ impl<'a> Reader<'a> {
     /// The next child of a master element whose content ends at `end`, moving `at` past it.
     ///
     /// `None` at the end, and at a child that is broken or leaves its parent: the rest of it is lost.
-    pub fn child(&mut self, at: &mut u64, end: u64) -> Result<Option<Element>, Error> {
-        let end = end.min(self.length);
+    pub fn child(&mut self, at: &mut u64, end: Option<u64>) -> Result<Option<Element>, Error> {
+        let Some(end) = end.map(|end| end.min(self.length)) else { return Ok(None) };
         if *at >= end {
             return Ok(None);
         }
@@ -199,10 +199,10 @@ mod tests {
         let file = Bytes::of(&[0xEC, 0x82, 7, 7, 0xEC, 0x84, 1, 1, 1, 1]);
         let mut reader = Reader::new(&file);
         let mut at = 0;
-        assert_eq!(reader.child(&mut at, 9).unwrap().unwrap().end, Some(4));
+        assert_eq!(reader.child(&mut at, Some(9)).unwrap().unwrap().end, Some(4));
         assert_eq!(at, 4);
-        assert_eq!(reader.child(&mut at, 9).unwrap(), None);
-        assert_eq!(reader.child(&mut at, 10).unwrap().unwrap().end, Some(10));
+        assert_eq!(reader.child(&mut at, Some(9)).unwrap(), None);
+        assert_eq!(reader.child(&mut at, Some(10)).unwrap().unwrap().end, Some(10));
     }
 
     #[test]

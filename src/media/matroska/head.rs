@@ -57,7 +57,7 @@ impl Head {
             return Err(Error::broken(0, "the EBML header has no size"));
         };
         let mut at = ebml.body;
-        while let Some(child) = reader.child(&mut at, ebml_end)? {
+        while let Some(child) = reader.child(&mut at, Some(ebml_end))? {
             if child.id == ids::DOC_TYPE {
                 head.doc_type = reader.text(&child, 32)?;
             }
@@ -158,10 +158,10 @@ impl Head {
         seeks: &mut Vec<(u32, u64)>,
     ) -> Result<(), Error> {
         let mut at = seek_head.body;
-        while let Some(seek) = reader.child(&mut at, seek_head.end.unwrap_or(at))? {
+        while let Some(seek) = reader.child(&mut at, seek_head.end)? {
             let (mut id, mut position) = (None, None);
             let mut inner = seek.body;
-            while let Some(child) = reader.child(&mut inner, seek.end.unwrap_or(inner))? {
+            while let Some(child) = reader.child(&mut inner, seek.end)? {
                 match child.id {
                     ids::SEEK_ID => id = u32::try_from(reader.unsigned(&child, 0)?).ok(),
                     ids::SEEK_POSITION => position = Some(reader.unsigned(&child, 0)?),
@@ -183,7 +183,7 @@ impl Head {
 
     fn info(&mut self, reader: &mut Reader, info: &Element) -> Result<(), Error> {
         let mut at = info.body;
-        while let Some(child) = reader.child(&mut at, info.end.unwrap_or(at))? {
+        while let Some(child) = reader.child(&mut at, info.end)? {
             match child.id {
                 ids::TIMESTAMP_SCALE => {
                     // Zero is what some writers leave there; a tick of days is no clock.
@@ -206,7 +206,7 @@ impl Head {
     fn tracks(&mut self, reader: &mut Reader, tracks: &Element) -> Result<(), Error> {
         self.known_tracks = true;
         let mut at = tracks.body;
-        while let Some(child) = reader.child(&mut at, tracks.end.unwrap_or(at))? {
+        while let Some(child) = reader.child(&mut at, tracks.end)? {
             if child.id == ids::TRACK_ENTRY && self.entries.len() < MOST_TRACKS {
                 self.entries.push(entry(reader, &child)?);
             }
@@ -216,17 +216,17 @@ impl Head {
 
     fn tags(&mut self, reader: &mut Reader, tags: &Element) -> Result<(), Error> {
         let mut at = tags.body;
-        while let Some(tag) = reader.child(&mut at, tags.end.unwrap_or(at))? {
+        while let Some(tag) = reader.child(&mut at, tags.end)? {
             if tag.id != ids::TAG {
                 continue;
             }
             let (mut uid, mut timecode) = (0, None);
             let mut inner = tag.body;
-            while let Some(child) = reader.child(&mut inner, tag.end.unwrap_or(inner))? {
+            while let Some(child) = reader.child(&mut inner, tag.end)? {
                 match child.id {
                     ids::TARGETS => {
                         let mut at = child.body;
-                        while let Some(target) = reader.child(&mut at, child.end.unwrap_or(at))? {
+                        while let Some(target) = reader.child(&mut at, child.end)? {
                             if target.id == ids::TAG_TRACK_UID {
                                 uid = reader.unsigned(&target, 0)?;
                             }
@@ -253,7 +253,7 @@ impl Head {
 fn simple_tag(reader: &mut Reader, tag: &Element, depth: usize) -> Result<Option<String>, Error> {
     let (mut is_timecode, mut text, mut nested) = (false, None, None);
     let mut at = tag.body;
-    while let Some(child) = reader.child(&mut at, tag.end.unwrap_or(at))? {
+    while let Some(child) = reader.child(&mut at, tag.end)? {
         match child.id {
             ids::TAG_NAME => {
                 is_timecode = reader.text(&child, 16)?.eq_ignore_ascii_case("TIMECODE");
@@ -274,7 +274,7 @@ fn entry(reader: &mut Reader, element: &Element) -> Result<Entry, Error> {
     // RFC 9559 §5.1.4.1.19: English is what is not said.
     let (mut language, mut bcp47) = ("eng".to_owned(), None);
     let mut at = element.body;
-    while let Some(child) = reader.child(&mut at, element.end.unwrap_or(at))? {
+    while let Some(child) = reader.child(&mut at, element.end)? {
         match child.id {
             ids::TRACK_NUMBER => entry.track.id = reader.unsigned(&child, 0)?,
             ids::TRACK_UID => entry.uid = reader.unsigned(&child, 0)?,
@@ -310,7 +310,7 @@ fn settings(reader: &mut Reader, element: &Element, track: &mut Track) -> Result
         (track.sample_rate, track.channels) = (Some(8000), Some(1));
     }
     let mut at = element.body;
-    while let Some(child) = reader.child(&mut at, element.end.unwrap_or(at))? {
+    while let Some(child) = reader.child(&mut at, element.end)? {
         match child.id {
             ids::PIXEL_WIDTH => width = u32::try_from(reader.unsigned(&child, 0)?).ok(),
             ids::PIXEL_HEIGHT => height = u32::try_from(reader.unsigned(&child, 0)?).ok(),

@@ -59,10 +59,7 @@ pub const REFERENCE_BLOCK: u32 = 0xFB;
 
 /// An element that stands in the Segment itself.
 pub fn is_level_1(id: u32) -> bool {
-    matches!(
-        id,
-        SEEK_HEAD | INFO | TRACKS | CUES | TAGS | CHAPTERS | ATTACHMENTS | CLUSTER
-    )
+    matches!(id, SEEK_HEAD | INFO | TRACKS | CUES | TAGS | CHAPTERS | ATTACHMENTS | CLUSTER)
 }
 
 /// An element that begins a file, or the next one where several are chained.
