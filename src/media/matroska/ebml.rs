@@ -11,6 +11,9 @@ use crate::media::{Error, Source};
 /// Bytes read in one go: enough for an element's header, or for the small elements of a page.
 const PAGE: u64 = 4096;
 
+/// Bytes read after a hop over a block: its neighbour's headers, down to the first bytes of its content.
+const HOP: usize = 64;
+
 /// What an element's header takes at most: an id of 4 bytes, a size of 8.
 const HEADER: usize = 12;
 
@@ -57,12 +60,14 @@ impl<'a> Reader<'a> {
         Ok(self.window.get(skip..skip + wanted).unwrap_or_default())
     }
 
-    /// Reads on to the end of the page, so that a hop over a large block touches one page.
+    /// Reads on to the end of the page where small elements follow each other; after a hop, a header's worth.
     fn fill(&mut self, at: u64, wanted: usize) -> Result<(), Error> {
-        let room = self.window.len();
+        let after = self.from.saturating_add(self.filled as u64);
+        let is_hop = at.checked_sub(after).is_none_or(|hop| hop > PAGE / 2);
         let to_page_end = (PAGE - at % PAGE) as usize;
-        let mut want = if to_page_end >= wanted { to_page_end } else { wanted };
-        want = want.min(room).min(usize::try_from(self.length.saturating_sub(at)).unwrap_or(room));
+        let want = wanted.max(if is_hop { to_page_end.min(HOP) } else { to_page_end });
+        let left = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX);
+        let want = want.min(self.window.len()).min(left);
         self.from = at;
         self.filled = 0;
         while self.filled < wanted {

@@ -13,8 +13,10 @@ const MOST_TRACKS: usize = 256;
 const MOST_SEEKS: usize = 64;
 /// Elements of the Segment before its first cluster.
 const MOST_ELEMENTS: usize = 4096;
-/// SimpleTags may hold SimpleTags.
-const MOST_DEPTH: usize = 8;
+/// Tags that tell something of time: two a track.
+const MOST_TAGS: usize = 2 * MOST_TRACKS;
+/// Elements between the EBML header and the Segment.
+const MOST_VOIDS: usize = 8;
 
 /// A value of this type is a TrackEntry: the track as people see it, and what its blocks need.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,15 @@ pub struct Entry {
     /// DefaultDuration and CodecDelay, in nanoseconds.
     pub frame: u64,
     pub delay: u64,
+}
+
+/// A value of this type is a tag that tells something of time.
+#[derive(Debug)]
+enum Told {
+    /// TIMECODE: the label of the first frame.
+    Timecode(String),
+    /// NUMBER_OF_FRAMES, of the statistics that mkvmerge writes.
+    Frames(u64),
 }
 
 /// A value of this type is what a Segment says of itself before its clusters are looked at.
@@ -41,8 +52,8 @@ pub struct Head {
     /// Where the clusters begin; the end of the file where there is none.
     pub clusters: u64,
     pub cues: Option<Element>,
-    /// A TIMECODE tag and the TrackUID it is about, zero for all.
-    pub timecode: Option<(u64, String)>,
+    /// Tags that tell something here, and the TrackUID each is about; zero for the whole file.
+    tags: Vec<(u64, Told)>,
     known_tracks: bool,
 }
 
@@ -90,7 +101,7 @@ impl Head {
     }
 
     fn segment(&mut self, reader: &mut Reader, mut at: u64) -> Result<(), Error> {
-        for _ in 0..MOST_DEPTH {
+        for _ in 0..MOST_VOIDS {
             match reader.element(at)? {
                 Some(Element { id: ids::SEGMENT, body, end, .. }) => {
                     self.segment = body;
@@ -220,7 +231,7 @@ impl Head {
             if tag.id != ids::TAG {
                 continue;
             }
-            let (mut uid, mut timecode) = (0, None);
+            let (mut uid, mut told) = (0, Vec::new());
             let mut inner = tag.body;
             while let Some(child) = reader.child(&mut inner, tag.end)? {
                 match child.id {
@@ -232,40 +243,52 @@ impl Head {
                             }
                         }
                     }
-                    ids::SIMPLE_TAG if timecode.is_none() => {
-                        timecode = simple_tag(reader, &child, 0)?;
+                    ids::SIMPLE_TAG if self.tags.len() + told.len() < MOST_TAGS => {
+                        told.extend(simple_tag(reader, &child)?);
                     }
                     _ => {}
                 }
             }
-            // The track's own goes before the file's.
-            if let Some(text) = timecode
-                && (self.timecode.is_none() || uid != 0)
-            {
-                self.timecode = Some((uid, text));
-            }
+            self.tags.extend(told.into_iter().map(|told| (uid, told)));
         }
         Ok(())
     }
+
+    /// The TIMECODE of a track: its own goes before the file's.
+    pub fn timecode_of(&self, track: u64) -> Option<&str> {
+        let told = |uid: u64| {
+            self.tags.iter().find_map(|tag| match tag {
+                (of, Told::Timecode(label)) if *of == uid => Some(label.as_str()),
+                _ => None,
+            })
+        };
+        told(track).or_else(|| told(0))
+    }
+
+    /// How many frames a track has, as the statistics say.
+    pub fn frames_of(&self, track: u64) -> Option<u64> {
+        self.tags.iter().find_map(|tag| match tag {
+            (of, Told::Frames(count)) if *of == track => Some(*count),
+            _ => None,
+        })
+    }
 }
 
-/// The TIMECODE that a SimpleTag holds, or one inside it.
-fn simple_tag(reader: &mut Reader, tag: &Element, depth: usize) -> Result<Option<String>, Error> {
-    let (mut is_timecode, mut text, mut nested) = (false, None, None);
+fn simple_tag(reader: &mut Reader, tag: &Element) -> Result<Option<Told>, Error> {
+    let (mut name, mut text) = (String::new(), String::new());
     let mut at = tag.body;
     while let Some(child) = reader.child(&mut at, tag.end)? {
         match child.id {
-            ids::TAG_NAME => {
-                is_timecode = reader.text(&child, 16)?.eq_ignore_ascii_case("TIMECODE");
-            }
-            ids::TAG_STRING if size_of(&child) <= 32 => text = Some(reader.text(&child, 32)?),
-            ids::SIMPLE_TAG if depth < MOST_DEPTH && nested.is_none() => {
-                nested = simple_tag(reader, &child, depth + 1)?;
-            }
+            ids::TAG_NAME => name = reader.text(&child, 32)?,
+            ids::TAG_STRING => text = reader.text(&child, 32)?,
             _ => {}
         }
     }
-    Ok(if is_timecode { text.or(nested) } else { nested })
+    Ok(match name.to_ascii_uppercase().as_str() {
+        "TIMECODE" => Some(Told::Timecode(text)),
+        "NUMBER_OF_FRAMES" => text.parse().ok().map(Told::Frames),
+        _ => None,
+    })
 }
 
 fn entry(reader: &mut Reader, element: &Element) -> Result<Entry, Error> {

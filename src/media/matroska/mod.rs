@@ -123,7 +123,7 @@ impl Matroska {
                 Some(cues) => cues::read(source, cues, head.segment, track, apart)?,
                 None => Vec::new(),
             };
-            sparse = Sparse::open(source, recipe, rate, &cues)?;
+            sparse = Sparse::open(source, recipe, rate, &cues, head.frames_of(entry.uid))?;
         }
         let mut tracks: Vec<Track> = head.entries.iter().map(|entry| entry.track.clone()).collect();
         let mut layout = Layout {
@@ -164,10 +164,8 @@ impl Matroska {
                 track.frame_rate = clock::rate(entry.frame);
             }
         }
-        let uid = entry.uid;
-        let start = head.timecode.as_ref().filter(|(of, _)| *of == 0 || *of == uid);
-        let start = start.zip(rate.filter(|_| is_video));
-        let start = start.and_then(|((_, label), rate)| start_timecode(label, rate));
+        let start = head.timecode_of(entry.uid).zip(rate.filter(|_| is_video));
+        let start = start.and_then(|(label, rate)| start_timecode(label, rate));
         Ok(Matroska { tracks, main, layout, start, duration, recipe, map })
     }
 

@@ -16,16 +16,16 @@ use crate::media::{Error, Found, Rate, Sample, Source, Time};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Stretches a file: some twenty seconds of a film each.
-pub const STRETCHES: u64 = 512;
+/// Stretches a file: some ten seconds of a film each.
+pub const STRETCHES: u64 = 1024;
 /// Heap bytes for the stretches that are remembered; others are walked again when they are asked for.
 const ROOM: usize = 4 << 20;
 /// Heap bytes while one stretch is walked.
 const PART_ROOM: usize = 24 << 20;
-/// Stretches that are looked at before a file is believed, and how far apart two cues may be for the clusters
-/// between them to be left alone, in stretches.
-const SAMPLES: usize = 6;
+/// How far apart two cues may be for the clusters between them to be left alone, in stretches.
 const FAR: u64 = 8;
+/// Stretches at the end that may hold no frame of the main track.
+const EMPTY: usize = 8;
 /// A file of fewer stretches is walked: what is asked for is most of it.
 const FEWEST: usize = 16;
 
@@ -78,6 +78,7 @@ impl Sparse {
         recipe: Recipe,
         rate: Rate,
         cues: &[Cue],
+        said: Option<u64>,
     ) -> Result<Option<Sparse>, Error> {
         let Some(stretches) = stretches(source, &recipe, cues)? else { return Ok(None) };
         let mut sparse = Sparse {
@@ -97,17 +98,22 @@ impl Sparse {
         }
         sparse.grid = Grid::new(rate, first, &recipe.clock);
         sparse.first = recipe.clock.time(first);
-        match sparse.prove(source)? {
+        match sparse.prove(source, said)? {
             Ok(true) => Ok(Some(sparse)),
             Ok(false) | Err(Lies) => Ok(None),
         }
     }
 
-    /// Looks at the end, the beginning and some places between; false where the end holds no frame.
-    fn prove(&mut self, source: &dyn Source) -> Answer<bool> {
+    /// Looks at the cues, the end, the beginning and the middle; false where the end holds no frame, or where
+    /// `said`, the number of frames that a muxer's statistics give, is another one.
+    fn prove(&mut self, source: &dyn Source, said: Option<u64>) -> Answer<bool> {
         let count = self.stretches.len();
+        let is_off = |stretch: &Stretch| stretch.is_cue && self.grid.slot(stretch.time).is_none();
+        if self.stretches.iter().any(is_off) {
+            return Ok(Err(Lies));
+        }
         let mut last = None;
-        for index in (count.saturating_sub(SAMPLES)..count).rev() {
+        for index in (count.saturating_sub(EMPTY)..count).rev() {
             last = honest!(self.part(source, index)).last;
             if last.is_some() {
                 break;
@@ -115,15 +121,14 @@ impl Sparse {
         }
         let Some(last) = last else { return Ok(Ok(false)) };
         self.last = last;
-        for sample in 0..SAMPLES {
-            honest!(self.count(source, sample * count.saturating_sub(1) / SAMPLES));
+        for index in [0, count / 2] {
+            honest!(self.count(source, index));
         }
         let shown = honest!(self.find(source, 0)).frame.time;
-        let Some(base) = self.grid.slot(self.recipe.clock.up_to(shown)) else {
-            return Ok(Err(Lies));
-        };
+        let base = self.grid.slot(self.recipe.clock.up_to(shown));
+        let Some((base, end)) = base.zip(self.grid.slot(last.0)) else { return Ok(Err(Lies)) };
         self.base = base;
-        Ok(Ok(true))
+        Ok(Ok(said.is_none_or(|said| i64::try_from(said).is_ok_and(|said| said == end + 1))))
     }
 
     pub fn weight(&self) -> usize {
@@ -143,7 +148,8 @@ impl Sparse {
                 if frame.as_ref().is_none_or(|best| best.time < found.frame.time) {
                     frame = Some(found.frame);
                 }
-                if !found.later && sync.as_ref().is_none_or(|best| best.time < found.sync.time) {
+                let has_sync = !found.later && part.frames.sync_count() > 0;
+                if has_sync && sync.as_ref().is_none_or(|best| best.time < found.sync.time) {
                     sync = Some(found.sync);
                 }
             }
