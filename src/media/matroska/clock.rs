@@ -154,7 +154,7 @@ pub fn measured(
         // The known rate next to the mean that all frames agree with.
         let mut near: Vec<Rate> = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d)).collect();
         near.extend(rate(mean));
-        near.retain(|rate| distance(*rate, mean) < 50);
+        near.retain(|rate| distance(*rate, mean) < 50_000);
         near.sort_by_key(|rate| distance(*rate, mean));
         if let Some(rate) = near.into_iter().find(|&rate| fits(rate)) {
             return Some((rate, true));
@@ -163,13 +163,13 @@ pub fn measured(
     let step = nanos(step).filter(|&step| step > 0)?;
     let nearest = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d));
     let nearest = nearest.min_by_key(|rate| distance(*rate, step));
-    Some((nearest.filter(|rate| distance(*rate, step) < 30).or_else(|| rate(step))?, false))
+    Some((nearest.filter(|rate| distance(*rate, step) < 30_000).or_else(|| rate(step))?, false))
 }
 
-/// How far frames of `nanos` each are from a rate, in thousandths.
+/// How far frames of `nanos` each are from a rate, in millionths.
 fn distance(rate: Rate, nanos: u64) -> i128 {
     let exact = NANO * i128::from(rate.denominator);
-    (i128::from(nanos) * i128::from(rate.numerator) - exact).abs() * 1000 / exact
+    (i128::from(nanos) * i128::from(rate.numerator) - exact).abs() * 1_000_000 / exact
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ const ROOM: usize = 4 << 20;
 const PART_ROOM: usize = 24 << 20;
 /// How far apart two cues may be for the clusters between them to be left alone, in stretches.
 const FAR: u64 = 8;
+/// Frames in presentation order among which the last one of the file is: sixteen are what H.264 allows.
+const REORDERED: usize = 64;
 /// Stretches at the end that may hold no frame of the main track.
 const EMPTY: usize = 8;
 /// A file of fewer stretches is walked: what is asked for is most of it.
@@ -219,14 +221,16 @@ impl Sparse {
 
     /// Where the bytes end of what is shown from `from` until `to`.
     pub fn end_of(&self, source: &dyn Source, from: i64, to: i64) -> Answer<u64> {
-        let clock = self.recipe.clock;
-        for index in (0..=self.last_from(to.saturating_sub(1))).rev() {
+        let before = to.saturating_sub(1);
+        for index in (0..=self.last_from(before)).rev() {
             let part = honest!(self.part(source, index));
-            // The last stretch in the file that holds one of them: all bytes of those before it lie before it.
-            if part.frames.times().get(0).is_some_and(|first| first < to)
-                && let Some(span) = part.frames.span(clock.time(from), Some(clock.time(to)))
-            {
-                return Ok(Ok(span.end));
+            let times = part.frames.times();
+            let first = times.count_up_to(from).saturating_sub(1);
+            // The last stretch in the file that holds one of them: the bytes of those before it lie before it.
+            let shown = first..times.count_up_to(before);
+            let ends = shown.rev().take(REORDERED).filter_map(|rank| part.frames.found(rank));
+            if let Some(end) = ends.map(|found| found.frame.span.end).max() {
+                return Ok(Ok(end));
             }
         }
         Ok(Ok(0))
