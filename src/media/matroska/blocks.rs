@@ -304,7 +304,7 @@ impl<'a> Walk<'a> {
         let left = end - at - 1;
         let fits = match lacing {
             0x02 => xiph(&mut sizes, more).is_some_and(|sum| sum <= left),
-            0x04 => left % (u64::from(more) + 1) == 0,
+            0x04 => left.is_multiple_of(u64::from(more) + 1),
             _ => ebml(&mut sizes, more).is_some_and(|sum| sum <= left),
         };
         Ok(fits.then_some(u64::from(more) + 1))

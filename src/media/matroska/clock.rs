@@ -153,9 +153,9 @@ pub fn measured(
     if let Some(mean) = mean {
         // The known rate next to the mean that all frames agree with.
         let mut near: Vec<Rate> = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d)).collect();
-        near.extend(rate(mean));
         near.retain(|rate| distance(*rate, mean) < 50_000);
         near.sort_by_key(|rate| distance(*rate, mean));
+        near.extend(rate(mean));
         if let Some(rate) = near.into_iter().find(|&rate| fits(rate)) {
             return Some((rate, true));
         }

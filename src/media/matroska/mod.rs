@@ -71,10 +71,10 @@ struct Matroska {
 }
 
 enum Map {
-    Whole(Whole),
+    Whole(Box<Whole>),
     /// Until its first contradiction; then the file is walked, once.
     Sparse {
-        sparse: Sparse,
+        sparse: Box<Sparse>,
         whole: OnceLock<Box<Whole>>,
         walking: Mutex<()>,
     },
@@ -139,7 +139,7 @@ impl Matroska {
                 layout.tables = head.cues.and_then(|cues| Some(cues.start..cues.end?));
                 let last = sparse.last;
                 let (whole, walking) = (OnceLock::new(), Mutex::new(()));
-                (Map::Sparse { sparse, whole, walking }, rate, false, Some(last))
+                (Map::Sparse { sparse: Box::new(sparse), whole, walking }, rate, false, Some(last))
             }
             None => {
                 let whole = Whole::read(source, &recipe)?;
@@ -149,7 +149,7 @@ impl Matroska {
                 layout.sync_samples = Some(shown as u64);
                 let (rate, is_variable) = pace(frames, rate, &clock);
                 let last = whole.part.last;
-                (Map::Whole(whole), rate, is_variable, last)
+                (Map::Whole(Box::new(whole)), rate, is_variable, last)
             }
         };
         let duration = duration(&head, &clock, last, rate, source.length());

@@ -236,7 +236,7 @@ fn a_timecode_tag_is_the_tracks_before_the_files() {
     assert_eq!(start(&[other.clone(), file], 40_000_000), Some((25, false)));
     assert_eq!(start(&[other], 40_000_000), None);
     let drop = tag(None, "TIMECODE", "00:01:00;02");
-    assert_eq!(start(&[drop.clone()], 33_366_667), Some((1800, true)));
+    assert_eq!(start(std::slice::from_ref(&drop), 33_366_667), Some((1800, true)));
     assert_eq!(start(&[drop], 40_000_000), None);
 }
 
