@@ -5,6 +5,7 @@ pub mod column;
 pub mod frames;
 pub mod index;
 pub mod matroska;
+pub mod mp4;
 pub mod time;
 pub mod timecode;
 
@@ -69,6 +70,9 @@ pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
     let filled = read_up_to(source, &mut head, 0)?;
     let head = head.get(..filled).unwrap_or_default();
     // One arm a container: `recognises(head)`, then its `open(source)`.
+    if mp4::recognises(head) {
+        return Ok(Box::new(mp4::open(source)?));
+    }
     if matroska::recognises(head) {
         return matroska::open(source);
     }

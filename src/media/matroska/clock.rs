@@ -138,32 +138,33 @@ impl Grid {
     }
 }
 
-/// The rate of frames whose times alone are known: `count` of them over `span` of the clock, most of them
-/// `step` apart. The second says whether it is a constant one, as far as `fits` can tell.
+/// The rate of frames whose times alone are known: `count` of them over `span` of the clock. The second says whether
+/// it is a constant one, as far as `fits` can tell; if not, it is what `steps` from frame to frame mostly are.
 pub fn measured(
     count: u64,
     span: i64,
-    step: i64,
+    mut steps: Vec<i64>,
     clock: &Clock,
     fits: impl Fn(Rate) -> bool,
 ) -> Option<(Rate, bool)> {
-    let nanos = |ticks: i64| u64::try_from(i128::from(ticks) * clock.unit()).ok();
-    let mean = count.checked_sub(1).filter(|&frames| frames > 0);
-    let mean = mean.and_then(|frames| Some(nanos(span)? / frames)).filter(|&mean| mean > 0);
-    if let Some(mean) = mean {
-        // The known rate next to the mean that all frames agree with.
-        let mut near: Vec<Rate> = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d)).collect();
-        near.retain(|rate| distance(*rate, mean) < 50_000);
-        near.sort_by_key(|rate| distance(*rate, mean));
-        near.extend(rate(mean));
-        if let Some(rate) = near.into_iter().find(|&rate| fits(rate)) {
-            return Some((rate, true));
-        }
+    // The known rate next to the mean of so many steps.
+    let near = |span: i128, count: i128| {
+        let nanos = u64::try_from((span * clock.unit()).checked_div(count)?).ok()?;
+        let known = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d));
+        let mut near: Vec<Rate> = known.filter(|rate| distance(*rate, nanos) < 30_000).collect();
+        near.sort_by_key(|rate| distance(*rate, nanos));
+        near.extend(rate(nanos));
+        Some(near)
+    };
+    let frames = i128::from(count).saturating_sub(1);
+    if let Some(rate) = near(span.into(), frames)?.into_iter().find(|&rate| fits(rate)) {
+        return Some((rate, true));
     }
-    let step = nanos(step).filter(|&step| step > 0)?;
-    let nearest = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d));
-    let nearest = nearest.min_by_key(|rate| distance(*rate, step));
-    Some((nearest.filter(|rate| distance(*rate, step) < 30_000).or_else(|| rate(step))?, false))
+    steps.sort_unstable();
+    let middle = steps.get(steps.len() / 2).copied()?;
+    steps.retain(|step| step.abs_diff(middle) <= middle.unsigned_abs() / 8);
+    let sum = steps.iter().map(|&step| i128::from(step)).sum();
+    Some((near(sum, steps.len() as i128)?.into_iter().next()?, false))
 }
 
 /// How far frames of `nanos` each are from a rate, in millionths.

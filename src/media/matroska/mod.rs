@@ -324,14 +324,10 @@ fn pace(frames: &Frames, announced: Option<Rate>, clock: &Clock) -> (Option<Rate
     if let Some(rate) = announced.filter(|&rate| fits(rate)) {
         return (Some(rate), false);
     }
-    let mut steps: Vec<i64> = (times.iter().zip(times.iter().skip(1)))
-        .map(|(at, next)| next.saturating_sub(at))
-        .take(1000)
-        .collect();
-    steps.sort_unstable();
-    let step = steps.get(steps.len() / 2).copied().unwrap_or(0);
+    let steps = times.iter().zip(times.iter().skip(1)).take(1000);
+    let steps = steps.map(|(at, next)| next.saturating_sub(at)).collect();
     let span = last.saturating_sub(first);
-    match (clock::measured(frames.len() as u64, span, step, clock, fits), announced) {
+    match (clock::measured(frames.len() as u64, span, steps, clock, fits), announced) {
         (Some((rate, true)), _) => (Some(rate), false),
         // Off the grid it names, a track is still labelled by it.
         (_, Some(rate)) => (Some(rate), true),

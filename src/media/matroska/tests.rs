@@ -258,7 +258,8 @@ fn a_track_without_a_rate_has_the_one_its_frames_show() {
     // Announced as fields, shown as frames.
     assert_eq!(rate(&[0, 40, 80, 120], Some(20_000_000)), answer("25/1", false));
     assert_eq!(rate(&[0, 40, 80, 160], Some(40_000_000)), answer("25/1", true));
-    assert_eq!(rate(&[0, 33, 67, 180, 213, 247], None), answer("30/1", true));
+    let gap: Vec<i16> = (0..200).map(|n| (n * 100 / 3 + n / 50 * 500) as i16).collect();
+    assert_eq!(rate(&gap, None), answer("30/1", true));
     assert_eq!(rate(&[0], None), None);
 }
 

@@ -1,0 +1,114 @@
+//! How long does the first answer about a file take, how much memory does its index hold, and how many answers a
+//! second come from it on one core?  `cargo bench --bench index -- FILE...`
+
+use reelmap::media::{self, Source, Time};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    fs::File,
+    hint::black_box,
+    io,
+    os::unix::fs::FileExt,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came; only numbers are kept beside it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(held, Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Seconds that this thread has run: what other programs take of the machine isn't counted.
+fn own_time() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = text.split(' ').next().and_then(|first| first.parse::<u64>().ok());
+    nanos.unwrap_or_default() as f64 / 1e9
+}
+
+struct OnDisk {
+    file: File,
+    length: u64,
+    reads: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Source for OnDisk {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.reads.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(buffer.len() as u64, Relaxed);
+        self.file.read_at(buffer, offset)
+    }
+}
+
+fn main() {
+    for path in std::env::args().skip(1).filter(|argument| !argument.starts_with("--")) {
+        match measure(&path) {
+            Ok(line) => println!("{path}: {line}"),
+            Err(error) => println!("{path}: {error}"),
+        }
+    }
+}
+
+fn measure(path: &str) -> Result<String, media::Error> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let source = OnDisk { file, length, reads: 0.into(), bytes: 0.into() };
+    let mut best = f64::MAX;
+    let mut index = media::open(&source)?;
+    let (reads, bytes) = (source.reads.load(Relaxed), source.bytes.load(Relaxed));
+    let mut peak = 0;
+    for _ in 0..20 {
+        drop(index);
+        let before = HELD.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        let begun = own_time();
+        index = media::open(&source)?;
+        best = best.min(own_time() - begun);
+        peak = PEAK.load(Relaxed) - before;
+    }
+    let end = index.duration().unwrap_or(Time::ZERO);
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    let mut fastest = f64::MAX;
+    for _ in 0..5 {
+        let begun = own_time();
+        for _ in 0..1_000_000 {
+            let ticks = i128::from(end.ticks) * i128::from(random() >> 32) >> 32;
+            black_box(index.find(&source, Time::new(ticks as i64, end.scale))?);
+        }
+        fastest = fastest.min(own_time() - begun);
+    }
+    Ok(format!(
+        "index in {:.2} ms (best of 20), {reads} reads of {:.2} MiB, {:.2} MiB held, {:.2} MiB at most; \
+         {:.2} million answers a second",
+        best * 1e3,
+        bytes as f64 / 1048576.0,
+        index.weight() as f64 / 1048576.0,
+        peak as f64 / 1048576.0,
+        1.0 / fastest
+    ))
+}

@@ -1,0 +1,183 @@
+//! A sample entry: which codec, how large, how many channels (ISO/IEC 14496-12 §8.5.2, RFC 6381 §3).
+
+use super::{
+    boxes::{Place, Window},
+    tables::Packing,
+};
+use crate::media::{Error, Kind, Track};
+
+/// Deepest box within a sample entry that is looked at: `wave` in QuickTime, `sinf` in encrypted tracks.
+const DEPTH: u8 = 3;
+
+/// Fills in what the sample entry at `entry` says of its track. What it doesn't say stays unsaid.
+pub fn describe(window: &mut Window, entry: &Place, track: &mut Track) -> Result<(), Error> {
+    let mut kind = entry.kind;
+    let mut configuration = None;
+    let fixed = match track.kind {
+        Kind::Video if entry.length() >= 78 => {
+            let size = (window.u16(entry.body + 24)?, window.u16(entry.body + 26)?);
+            if size.0 > 0 && size.1 > 0 {
+                track.dimensions = Some((size.0.into(), size.1.into()));
+            }
+            78
+        }
+        Kind::Audio if entry.length() >= 28 => {
+            track.channels = Some(window.u16(entry.body + 16)?).filter(|&count| count > 0);
+            track.sample_rate = Some(window.u32(entry.body + 24)? >> 16).filter(|&rate| rate > 0);
+            // QuickTime's versions 1 and 2 say more before their boxes.
+            match window.u16(entry.body + 8)? {
+                1 => 44,
+                2 if entry.length() >= 64 => {
+                    let rate = f64::from_bits(window.u64(entry.body + 32)?);
+                    track.sample_rate = Some(rate as u32).filter(|&rate| rate > 0);
+                    track.channels = u16::try_from(window.u32(entry.body + 40)?).ok();
+                    64
+                }
+                _ => 28,
+            }
+        }
+        _ => entry.length(),
+    };
+    let inside = Place { body: entry.body.saturating_add(fixed), ..*entry };
+    search(window, &inside, DEPTH, &mut |window, child| {
+        match &child.kind {
+            b"frma" if matches!(&entry.kind, b"encv" | b"enca") => {
+                kind = window.bytes(child.body)?
+            }
+            b"avcC" | b"hvcC" | b"av1C" | b"vpcC" | b"esds" if configuration.is_none() => {
+                configuration = Some(child);
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    track.codec = match configuration {
+        // A configuration that is cut short still leaves the container's own name.
+        Some(place) => exact(window, kind, &place).unwrap_or(None),
+        None => None,
+    }
+    .unwrap_or_else(|| name(kind));
+    Ok(())
+}
+
+/// How the sample entry of a sound track says that moments are packed (QuickTime File Format, "Sound Sample
+/// Descriptions"); one moment of all channels where it says nothing.
+pub fn packing(window: &mut Window, entry: &Place) -> Result<Packing, Error> {
+    let version = window.u16(entry.body + 8)?;
+    let bits = u32::from(window.u16(entry.body + 18)?);
+    let one = Packing { moments: 1, bytes: u32::from(window.u16(entry.body + 16)?) * (bits / 8) };
+    Ok(match version {
+        1 if window.u32(entry.body + 28)? > 1 => {
+            Packing { moments: window.u32(entry.body + 28)?, bytes: window.u32(entry.body + 36)? }
+        }
+        2 => Packing { moments: window.u32(entry.body + 60)?, bytes: window.u32(entry.body + 56)? },
+        _ => one,
+    })
+}
+
+fn search(
+    window: &mut Window,
+    of: &Place,
+    depth: u8,
+    each: &mut dyn FnMut(&mut Window, Place) -> Result<(), Error>,
+) -> Result<(), Error> {
+    window.children(of, |window, child| {
+        each(window, child)?;
+        match &child.kind {
+            b"wave" | b"sinf" if depth > 0 => search(window, &child, depth - 1, each),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// The container's own four letters; other bytes than letters as hexadecimal digits.
+pub fn name(kind: [u8; 4]) -> String {
+    match kind.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') {
+        true => String::from_utf8_lossy(&kind).trim_end().to_owned(),
+        false => format!("0x{:08x}", u32::from_be_bytes(kind)),
+    }
+}
+
+fn exact(window: &mut Window, kind: [u8; 4], place: &Place) -> Result<Option<String>, Error> {
+    let name = name(kind);
+    let at = place.body;
+    Ok(match &place.kind {
+        b"avcC" => {
+            let [_, profile, constraints, level] = window.bytes(at)?;
+            Some(format!("{name}.{profile:02x}{constraints:02x}{level:02x}"))
+        }
+        b"hvcC" => Some(hevc(&name, window.bytes(at)?)),
+        b"av1C" => {
+            let [_, profile, depth, _] = window.bytes(at)?;
+            let tier = if depth & 0x80 == 0 { 'M' } else { 'H' };
+            let bits = [8, 10, 10, 12][usize::from(depth >> 5 & 3)];
+            Some(format!("{name}.{}.{:02}{tier}.{bits:02}", profile >> 5, profile & 31))
+        }
+        b"vpcC" => {
+            let [_, _, _, _, profile, level, depth, _] = window.bytes(at)?;
+            Some(format!("{name}.{profile:02}.{level:02}.{:02}", depth >> 4))
+        }
+        b"esds" => mpeg4(window, &name, place)?,
+        _ => None,
+    })
+}
+
+/// ISO/IEC 14496-15 §E.3.
+fn hevc(name: &str, body: [u8; 13]) -> String {
+    let [_, profile, a, b, c, d, constraints @ .., level] = body;
+    let space = ["", "A", "B", "C"][usize::from(profile >> 6)];
+    let tier = if profile & 0x20 == 0 { 'L' } else { 'H' };
+    let compatible = u32::from_be_bytes([a, b, c, d]).reverse_bits();
+    let mut text = format!("{name}.{space}{}.{compatible:x}.{tier}{level}", profile & 31);
+    let kept = constraints.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    for byte in constraints.iter().take(kept) {
+        text.push_str(&format!(".{byte:X}"));
+    }
+    text
+}
+
+/// The object type and, for AAC, the audio object type in its descriptors (ISO/IEC 14496-1 §7.2.6.5).
+fn mpeg4(window: &mut Window, name: &str, place: &Place) -> Result<Option<String>, Error> {
+    let mut at = place.body.saturating_add(4);
+    let mut object = None;
+    while at < place.end {
+        let tag = window.u8(at)?;
+        let mut length = 0u32;
+        for _ in 0..4 {
+            at += 1;
+            let byte = window.u8(at)?;
+            length = length << 7 | u32::from(byte & 0x7f);
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        at += 1;
+        match tag {
+            // ES_Descriptor: its number and its flags, then the next one within it.
+            3 => {
+                let flags = window.u8(at + 2)?;
+                at += 3
+                    + if flags & 0x80 == 0 { 0 } else { 2 }
+                    + if flags & 0x20 == 0 { 0 } else { 2 };
+                if flags & 0x40 != 0 {
+                    at += 1 + u64::from(window.u8(at)?);
+                }
+            }
+            4 => {
+                object = Some(window.u8(at)?);
+                at += 13;
+            }
+            5 if object == Some(0x40) => {
+                let word = window.u16(at)?;
+                let kind = match word >> 11 {
+                    31 => 32 + (word >> 5 & 63),
+                    kind => kind,
+                };
+                return Ok(Some(format!("{name}.40.{kind}")));
+            }
+            5 => break,
+            _ => at += u64::from(length),
+        }
+    }
+    Ok(object.map(|object| format!("{name}.{object:02x}")))
+}

@@ -1,0 +1,254 @@
+//! Fragments: a moof before each stretch of media, with the tables of that stretch (ISO/IEC 14496-12 §8.8).
+//!
+//! ```text
+//! moof [ traf [ tfhd: track, defaults  tfdt: decode time  trun: durations, sizes, flags, shifts ... ] ... ]
+//! mdat
+//! ```
+
+use super::{
+    boxes::{Place, Window},
+    moov::Defaults,
+    shown::Shown,
+    tables::Raw,
+};
+use crate::media::{Error, Source};
+
+/// `sample_is_non_sync_sample`, and `sample_depends_on` others (§8.8.3.1).
+const NOT_SYNC: u32 = 0x1_0000 | 0x100_0000;
+
+/// A value of this type reads one track's samples from the fragments, in the order of the file.
+pub struct Fragments {
+    defaults: Defaults,
+    audio: bool,
+    /// When the next sample is decoded, where no fragment says.
+    decode: i64,
+    /// When the last sample was decoded.
+    last: Option<i64>,
+    /// From the segment indexes: the fragment at that offset begins at that time.
+    indexed: Vec<(u64, i64)>,
+}
+
+/// A value of this type is a traf's header.
+#[derive(Clone, Copy)]
+struct Head {
+    track: u32,
+    base: Option<u64>,
+    base_is_moof: bool,
+    duration: u32,
+    size: u32,
+    flags: u32,
+}
+
+impl Fragments {
+    /// For the track of those defaults; `decode` is where the samples in the moov end.
+    pub fn new(defaults: Defaults, audio: bool, decode: i64) -> Self {
+        let last = (decode > 0).then_some(decode - 1);
+        Fragments { defaults, audio, decode, last, indexed: Vec::new() }
+    }
+
+    /// Takes the samples of the moof at `place` that are this track's.
+    pub fn take(
+        &mut self,
+        source: &dyn Source,
+        place: &Place,
+        shown: &mut Shown,
+    ) -> Result<(), Error> {
+        let mut window = Window::new(source, place.end);
+        let mut indexed = self.indexed_at(place.start);
+        // Where the media of the traf before ended: the base of the next one, if neither says another.
+        let mut reached = place.start;
+        window.children(place, |window, traf| match traf.is(b"traf") {
+            true => self.traf(window, place, &traf, &mut reached, &mut indexed, shown),
+            false => Ok(()),
+        })
+    }
+
+    fn traf(
+        &mut self,
+        window: &mut Window,
+        moof: &Place,
+        traf: &Place,
+        reached: &mut u64,
+        indexed: &mut Option<i64>,
+        shown: &mut Shown,
+    ) -> Result<(), Error> {
+        let mut head: Option<Head> = None;
+        let mut offset = moof.start;
+        let mut decode = None;
+        window.children(traf, |window, child| {
+            match &child.kind {
+                b"tfhd" => {
+                    let found = self.head(window, &child)?;
+                    let implied = if found.base_is_moof { moof.start } else { *reached };
+                    offset = found.base.unwrap_or(implied);
+                    head = Some(Head { base: Some(offset), ..found });
+                }
+                b"tfdt" => {
+                    let time = match window.version(&child)?.0 {
+                        0 => window.u32(child.body + 4)?.into(),
+                        _ => window.u64(child.body + 4)?,
+                    };
+                    decode = i64::try_from(time).ok();
+                }
+                b"trun" => {
+                    let Some(head) = head else {
+                        return Err(Error::broken(
+                            child.start,
+                            "a trun before the tfhd that says whose it is",
+                        ));
+                    };
+                    if head.track == self.defaults.track {
+                        // Only the first run of a fragment is placed; the next ones follow it.
+                        if let Some(time) = decode.take().or(indexed.take()) {
+                            self.decode = time;
+                        }
+                        *indexed = None;
+                    }
+                    offset = self.trun(window, &child, &head, offset, shown)?;
+                    *reached = offset;
+                }
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn head(&self, window: &mut Window, place: &Place) -> Result<Head, Error> {
+        let (_, flags) = window.version(place)?;
+        let track = window.u32(place.body + 4)?;
+        let mut at = place.body + 8;
+        let base = if flags & 1 != 0 { Some(window.u64(at)?) } else { None };
+        at += if flags & 1 != 0 { 8 } else { 0 } + if flags & 2 != 0 { 4 } else { 0 };
+        let mut field = |flag: u32, default: u32| match flags & flag != 0 {
+            true => {
+                at += 4;
+                window.u32(at - 4)
+            }
+            false => Ok(default),
+        };
+        Ok(Head {
+            track,
+            base,
+            base_is_moof: flags & 0x2_0000 != 0,
+            duration: field(8, self.defaults.duration)?,
+            size: field(0x10, self.defaults.size)?,
+            flags: field(0x20, self.defaults.flags)?,
+        })
+    }
+
+    /// Reads a run; returns where its media ends. Another track's is only measured.
+    fn trun(
+        &mut self,
+        window: &mut Window,
+        place: &Place,
+        head: &Head,
+        follows: u64,
+        shown: &mut Shown,
+    ) -> Result<u64, Error> {
+        let (_, flags) = window.version(place)?;
+        let count = window.u32(place.body + 4)?;
+        let mut at = place.body + 8;
+        let mut offset = follows;
+        if flags & 1 != 0 {
+            let data = i64::from(window.u32(at)? as i32);
+            offset = head.base.unwrap_or(follows).saturating_add_signed(data);
+            at += 4;
+        }
+        let mut first = None;
+        if flags & 4 != 0 {
+            first = Some(window.u32(at)?);
+            at += 4;
+        }
+        let ours = head.track == self.defaults.track;
+        let fields = u64::from((flags >> 8 & 15).count_ones());
+        // A run whose samples say nothing of their own may be of any length; others end with their box.
+        let count = match fields {
+            0 => u64::from(count),
+            _ => u64::from(count).min(place.end.saturating_sub(at) / (4 * fields)),
+        };
+        if !ours && (flags & 0x200 == 0 || fields == 0) {
+            return Ok(offset.saturating_add(count.saturating_mul(head.size.into())));
+        }
+        let before = self.last;
+        for _ in 0..count {
+            let mut field = |flag: u32, default: u32| match flags & flag != 0 {
+                true => {
+                    at += 4;
+                    window.u32(at - 4)
+                }
+                false => Ok(default),
+            };
+            let duration = field(0x100, head.duration)?;
+            let size = field(0x200, head.size)?;
+            let its_flags = field(0x400, head.flags)?;
+            // Signed in version 0 too: as in ctts, writers store negative shifts there.
+            let shift = field(0x800, 0)? as i32;
+            let its_flags = first.take().unwrap_or(its_flags);
+            if ours {
+                let raw = Raw {
+                    decode: self.decode,
+                    time: self.decode.saturating_add(shift.into()),
+                    duration: duration.into(),
+                    offset,
+                    size,
+                    sync: self.audio || its_flags & NOT_SYNC == 0,
+                };
+                // Fragments may overlap: what was there already is not shown a second time.
+                if before.is_none_or(|before| self.decode > before) {
+                    shown.take(raw)?;
+                }
+                self.last = Some(self.decode);
+                self.decode = self.decode.saturating_add(duration.into());
+            }
+            offset = offset.saturating_add(size.into());
+        }
+        Ok(offset)
+    }
+
+    /// Takes the times of a segment index (§8.16.3), for fragments that say none themselves. `scale` is the
+    /// track's clock.
+    pub fn take_index(
+        &mut self,
+        source: &dyn Source,
+        place: &Place,
+        scale: u32,
+    ) -> Result<(), Error> {
+        let mut window = Window::new(source, place.end);
+        let (version, _) = window.version(place)?;
+        let (track, clock) = (window.u32(place.body + 4)?, window.u32(place.body + 8)?);
+        if track != self.defaults.track || clock == 0 {
+            return Ok(());
+        }
+        let (time, skip, mut at) = match version {
+            0 => (
+                window.u32(place.body + 12)?.into(),
+                window.u32(place.body + 16)?.into(),
+                place.body + 20,
+            ),
+            _ => (window.u64(place.body + 12)?, window.u64(place.body + 20)?, place.body + 28),
+        };
+        let mut offset = place.end.saturating_add(skip);
+        let mut time = i64::try_from(time).unwrap_or(i64::MAX);
+        let count = window.u16(at + 2)?;
+        at += 4;
+        for _ in 0..count {
+            let (size, duration) = (window.u32(at)?, window.u32(at + 4)?);
+            at += 12;
+            // The first bit says that this leads to another index, which says it all again and finer.
+            if size >> 31 == 0 {
+                let ticks = crate::media::Time::new(time, clock)
+                    .ticks_at(scale, crate::media::Rounding::Nearest);
+                self.indexed.extend(ticks.map(|ticks| (offset, ticks)));
+            }
+            offset = offset.saturating_add((size & 0x7fff_ffff).into());
+            time = time.saturating_add(duration.into());
+        }
+        self.indexed.sort_unstable();
+        Ok(())
+    }
+
+    fn indexed_at(&self, offset: u64) -> Option<i64> {
+        let at = self.indexed.binary_search_by_key(&offset, |&(offset, _)| offset).ok()?;
+        self.indexed.get(at).map(|&(_, time)| time)
+    }
+}

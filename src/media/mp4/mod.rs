@@ -1,0 +1,250 @@
+//! MP4, MOV, M4V, M4A, 3GP: the ISO base media file format and the QuickTime one it came from.
+//!
+//! ```text
+//! ftyp  moov [ mvhd  trak [ tkhd edts mdia [ mdhd hdlr minf [ stbl: the tables ] ] ] ...  mvex ]
+//! mdat  the samples' bytes: never read here        moof mdat moof mdat ...  fragments, if any
+//! ```
+//! Tables are read where they lie, a window at a time, and leave one table of frames in presentation order.
+//! ISO/IEC 14496-12; the sections are named where they are read.
+
+mod boxes;
+mod codec;
+mod edits;
+mod fragments;
+mod moov;
+mod rate;
+mod shown;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod tmcd;
+
+use super::{
+    Error, Found, Index, Kind, Layout, Sample, Source, StartTimecode, Time, Track, frames::Frames,
+    index::Container,
+};
+use boxes::Place;
+use fragments::Fragments;
+use moov::{Defaults, Moov, Trak};
+use shown::Shown;
+use std::ops::Range;
+
+/// More boxes at the top than any recording has: a day of fragments of one frame each.
+const MOST_BOXES: u64 = 8 << 20;
+
+/// More tracks without a sample than any file has before the first with one.
+const MOST_CANDIDATES: usize = 8;
+
+/// Whether a file that begins so is one of this family.
+pub fn recognises(head: &[u8]) -> bool {
+    let kind = head.get(4..8).unwrap_or_default();
+    let kinds: [&[u8]; 12] = [
+        b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"sidx", b"moof",
+        b"uuid", b"hoov",
+    ];
+    kinds.contains(&kind)
+}
+
+/// A value of this type is the index of one such file.
+#[derive(Debug)]
+pub struct Mp4 {
+    tracks: Vec<Track>,
+    main: Track,
+    start: Option<StartTimecode>,
+    layout: Layout,
+    frames: Frames,
+    duration: Option<Time>,
+}
+
+/// Reads what a file's index takes. The mdat is not touched but for a timecode track's one sample.
+pub fn open(source: &dyn Source) -> Result<Mp4, Error> {
+    let mut top = Top::new(source);
+    let mut brand = None;
+    let place = loop {
+        let Some(place) = top.next()? else {
+            let what = "there is no moov: the file was not finished, or its beginning is elsewhere";
+            return Err(Error::broken(top.at, what));
+        };
+        match &place.kind {
+            b"ftyp" => {
+                let mut kind = [0; 4];
+                super::read_exact(source, &mut kind, place.body)?;
+                brand = Some(codec::name(kind));
+            }
+            b"moov" => break place,
+            _ => {}
+        }
+    };
+    let mut moov = Moov::read(source, &place)?;
+    let mut chosen = None;
+    for (main, trak) in candidates(&moov) {
+        let (frames, end, fragmented) = frames_of(source, &moov, trak, top.clone())?;
+        if !frames.is_empty() {
+            chosen = Some((main, trak, frames, end, fragmented));
+            break;
+        }
+    }
+    let (main, trak, frames, end, fragmented) = chosen.ok_or(Error::NoTrack)?;
+    let start = match timecode_track(&moov, trak) {
+        Some(timecode) => tmcd::start(source, timecode)?,
+        None => None,
+    };
+    let scale = trak.scale;
+    let last = end.saturating_sub(frames.times().last().unwrap_or(end));
+    let (rate, variable) = rate::of(frames.times(), scale, last);
+    let layout = Layout {
+        container: Container::Mp4,
+        brand,
+        fragmented,
+        tables: Some(place.start..place.end),
+        frames: Some(frames.len() as u64),
+        sync_samples: Some(frames.sync_count() as u64),
+    };
+    let mut tracks: Vec<Track> =
+        moov.tracks.iter_mut().map(|trak| std::mem::take(&mut trak.facts)).collect();
+    let facts = tracks.get_mut(main).ok_or(Error::NoTrack)?;
+    if facts.kind == Kind::Video {
+        (facts.frame_rate, facts.variable_rate) = (rate, variable);
+    }
+    facts.duration = Some(Time::new(end, scale));
+    let main = facts.clone();
+    let timed = tracks.iter().filter(|track| matches!(track.kind, Kind::Video | Kind::Audio));
+    let duration = timed.filter_map(|track| track.duration).max();
+    Ok(Mp4 { tracks, main, start, layout, frames, duration })
+}
+
+/// The boxes at the top of the file, one after the other.
+#[derive(Clone)]
+struct Top<'a> {
+    source: &'a dyn Source,
+    at: u64,
+    left: u64,
+}
+
+impl<'a> Top<'a> {
+    fn new(source: &'a dyn Source) -> Self {
+        Top { source, at: 0, left: MOST_BOXES }
+    }
+
+    fn next(&mut self) -> Result<Option<Place>, Error> {
+        let Some(place) = Place::read(self.source, self.at, self.source.length())? else {
+            return Ok(None);
+        };
+        self.left = self.left.checked_sub(1).ok_or_else(|| {
+            Error::broken(place.start, "more boxes than are read lie at the top of the file")
+        })?;
+        self.at = place.end;
+        Ok(Some(place))
+    }
+}
+
+/// The tracks that times may be looked up in, best first: video, then audio, then chapters' pictures. The first
+/// that has anything to show is it.
+fn candidates(moov: &Moov) -> Vec<(usize, &Trak)> {
+    let chapters: Vec<u32> =
+        moov.tracks.iter().flat_map(|trak| trak.chapters.iter().copied()).collect();
+    let promised =
+        |trak: &Trak| moov.fragments.iter().flatten().any(|defaults| defaults.track == trak.id);
+    let fits = |trak: &Trak| {
+        let timed = matches!(trak.facts.kind, Kind::Video | Kind::Audio);
+        timed && !trak.edits.is_blank() && (promised(trak) || trak.tables.has_samples())
+    };
+    let mut list: Vec<_> = moov.tracks.iter().enumerate().filter(|(_, trak)| fits(trak)).collect();
+    list.sort_by_key(|(_, trak)| (chapters.contains(&trak.id), trak.facts.kind != Kind::Video));
+    list.truncate(MOST_CANDIDATES);
+    list
+}
+
+/// The timecode track that the main one refers to; else the only one there is.
+fn timecode_track<'a>(moov: &'a Moov, main: &Trak) -> Option<&'a Trak> {
+    let mut all =
+        moov.tracks.iter().filter(|trak| trak.entry.is_some_and(|entry| entry.is(b"tmcd")));
+    match main.timecode {
+        Some(id) => all.find(|trak| trak.id == id),
+        None => all.next().filter(|_| all.next().is_none()),
+    }
+}
+
+fn frames_of(
+    source: &dyn Source,
+    moov: &Moov,
+    trak: &Trak,
+    mut top: Top,
+) -> Result<(Frames, i64, bool), Error> {
+    let promised = moov.fragments.as_deref();
+    let mut shown = Shown::new(trak, source.length(), promised.is_some());
+    let decode = shown.take_tables(source, trak)?;
+    let mut fragmented = false;
+    if let Some(list) = promised {
+        let named = list.iter().find(|defaults| defaults.track == trak.id).copied();
+        let defaults = named.unwrap_or(Defaults { track: trak.id, ..Defaults::default() });
+        let mut fragments = Fragments::new(defaults, trak.facts.kind == Kind::Audio, decode);
+        while let Some(place) = top.next()? {
+            match &place.kind {
+                b"sidx" => fragments.take_index(source, &place, trak.scale)?,
+                b"moof" => {
+                    fragmented = true;
+                    fragments.take(source, &place, &mut shown)?;
+                }
+                _ => {}
+            }
+        }
+    }
+    let (frames, end) = shown.finish()?;
+    Ok((frames, end, fragmented))
+}
+
+impl Index for Mp4 {
+    fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    fn main_track(&self) -> &Track {
+        &self.main
+    }
+
+    fn start_timecode(&self) -> Option<&StartTimecode> {
+        self.start.as_ref()
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn duration(&self) -> Option<Time> {
+        self.duration
+    }
+
+    fn find(&self, _: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
+        let past = self.duration.is_some_and(|end| time >= end);
+        Ok(if time.is_negative() || past { None } else { self.frames.find(time) })
+    }
+
+    fn frame(&self, _: &dyn Source, number: u64) -> Result<Option<Found>, Error> {
+        Ok(usize::try_from(number).ok().and_then(|rank| self.frames.found(rank)))
+    }
+
+    fn sync_samples(&self, _: &dyn Source, from: Time, most: usize) -> Result<Vec<Sample>, Error> {
+        Ok(self.frames.sync_samples(from, most))
+    }
+
+    fn span(
+        &self,
+        source: &dyn Source,
+        from: Time,
+        to: Option<Time>,
+    ) -> Result<Option<Range<u64>>, Error> {
+        Ok(self.find(source, from)?.and_then(|_| self.frames.span(from, to)))
+    }
+
+    fn weight(&self) -> usize {
+        let text = |track: &Track| {
+            track.codec.capacity() + track.language.as_ref().map_or(0, String::capacity)
+        };
+        let tracks = self.tracks.capacity() * size_of::<Track>();
+        size_of::<Self>()
+            + tracks
+            + self.tracks.iter().map(text).sum::<usize>()
+            + self.frames.weight()
+    }
+}

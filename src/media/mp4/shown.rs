@@ -1,0 +1,167 @@
+//! From a track's samples, in decode order, to the table of what is shown.
+
+use super::{
+    edits::{Edit, Edits},
+    moov::Trak,
+    tables::{Raw, Samples},
+};
+use crate::media::{
+    Error, Kind, Source,
+    frames::{Builder, Entry, Frames, Start, TooLarge},
+};
+
+/// The most heap bytes a table may take while it's made.
+pub const ROOM: usize = 48 << 20;
+
+/// A value of this type takes samples from wherever they come (the moov, the fragments) and keeps those shown.
+pub struct Shown {
+    builder: Builder,
+    parts: Vec<Part>,
+    /// Time before the first part.
+    lead: i64,
+    kind: Timeline,
+    length: u64,
+    /// When the last frame ends, and when the last edit does.
+    end: i64,
+    listed_end: i64,
+    taken: u64,
+    /// Of the first part's frames, the smallest time; negative while none was found that isn't.
+    least: i64,
+}
+
+/// How a track's frames are laid on the presentation's time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Timeline {
+    /// Without an edit list, and in fragments: where the standard says.
+    Exact,
+    /// Pictures in the moov's tables: an edit begins with its first picture.
+    Pictures,
+    /// Sound in the moov's tables: one that begins before its edit and lasts into it is heard in part.
+    Sound,
+}
+
+/// A value of this type is an edit, while samples are laid on it.
+struct Part {
+    edit: Edit,
+    /// What is added to the media's time; known when the first sample is shown.
+    shift: Option<i64>,
+    /// The first shown time.
+    first: i64,
+    /// The last sync sample before the edit, at the media's time: where a decoder of its first frames starts.
+    before: Option<Entry>,
+}
+
+impl Shown {
+    pub fn new(trak: &Trak, length: u64, fragmented: bool) -> Self {
+        let Edits { mut shown, lead, listed } = trak.edits.clone();
+        if !listed {
+            // A list that changes nothing; media before zero is shown, at its own time.
+            let ever = i64::MIN / 2;
+            shown.push(Edit { start: ever, media: ever, duration: i64::MAX });
+        }
+        // What was written before the fragments were can't say how long they are.
+        if let Some(last) = shown.last_mut().filter(|_| fragmented) {
+            last.duration = i64::MAX;
+        }
+        let part = |edit: Edit| Part { edit, shift: None, first: i64::MAX, before: None };
+        Shown {
+            builder: Builder::new(trak.scale, ROOM),
+            parts: shown.into_iter().map(part).collect(),
+            lead,
+            kind: match trak.facts.kind {
+                _ if fragmented || !listed => Timeline::Exact,
+                Kind::Audio => Timeline::Sound,
+                _ => Timeline::Pictures,
+            },
+            length,
+            end: 0,
+            listed_end: 0,
+            taken: 0,
+            least: -1,
+        }
+    }
+
+    /// Takes the samples of the moov's tables; returns when the next one would be decoded.
+    pub fn take_tables(&mut self, source: &dyn Source, trak: &Trak) -> Result<i64, Error> {
+        let Some(mut samples) = Samples::new(source, &trak.tables)? else { return Ok(0) };
+        while let Some(raw) = samples.next()? {
+            self.take(raw)?;
+        }
+        Ok(samples.decode_end())
+    }
+
+    /// Takes the next sample in decode order. One whose bytes the file hasn't got isn't there.
+    #[inline]
+    pub fn take(&mut self, raw: Raw) -> Result<(), Error> {
+        // A sample has bytes of its own: more samples than bytes is a table that lies.
+        self.taken += 1;
+        if self.taken > self.length {
+            return Err(Error::broken(
+                raw.offset,
+                "the tables tell of more samples than the file has bytes",
+            ));
+        }
+        if raw.offset >= self.length {
+            return Ok(());
+        }
+        let room = u32::try_from(self.length - raw.offset).unwrap_or(u32::MAX);
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            let edit = part.edit;
+            let mut entry = Entry {
+                ticks: raw.time,
+                offset: raw.offset,
+                size: raw.size.min(room),
+                sync: raw.sync,
+            };
+            let early = raw.time < edit.media;
+            let partly = self.kind == Timeline::Sound && index == 0 && early;
+            let partly = partly && raw.time.saturating_add(raw.duration) > edit.media;
+            if edit.shows(raw.time) || partly {
+                // Pictures: the first one decoded of those shown is decoded when the edit begins. So ffmpeg
+                // lays it out, and with it most players.
+                let shift = *part.shift.get_or_insert(match self.kind {
+                    Timeline::Exact => edit.start.saturating_sub(edit.media),
+                    _ if partly => edit.start.saturating_sub(edit.media),
+                    _ => edit.start.saturating_sub(raw.decode),
+                });
+                entry.ticks = raw.time.saturating_add(shift);
+                part.first = part.first.min(entry.ticks);
+                if index == 0 {
+                    self.least =
+                        if self.least < 0 { entry.ticks } else { self.least.min(entry.ticks) };
+                }
+                self.end = self.end.max(entry.ticks.saturating_add(raw.duration));
+                self.listed_end = self.listed_end.max(edit.end());
+                self.builder.push(entry).map_err(|TooLarge| too_large(raw.offset))?;
+            } else if raw.sync && early && part.before.is_none_or(|before| before.ticks <= raw.time)
+            {
+                part.before = Some(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// The table, and where the presentation of this track ends on its clock.
+    pub fn finish(self) -> Result<(Frames, i64), Error> {
+        let shown = self.parts.iter().filter_map(|part| Some((part, part.shift?)));
+        let starts = shown.filter(|(part, _)| part.edit.duration > 0).map(|(part, shift)| Start {
+            ticks: part.first,
+            sync: part.before.map(|sync| Entry { ticks: sync.ticks.saturating_add(shift), ..sync }),
+        });
+        let mut frames = self.builder.finish(starts.collect()).map_err(|TooLarge| too_large(0))?;
+        // And then all is moved so that the first picture is shown when the first edit begins.
+        let mut end = self.end;
+        let late = self.least.saturating_sub(self.lead);
+        if self.kind == Timeline::Pictures && late > 0 {
+            frames.shift(-late);
+            end = end.saturating_sub(late);
+        }
+        Ok((frames, end.min(self.listed_end)))
+    }
+}
+
+fn too_large(offset: u64) -> Error {
+    let what =
+        format!("the table of its samples would take more than {} MiB of memory", ROOM >> 20);
+    Error::broken(offset, what)
+}

@@ -1,0 +1,1 @@
+//! Hand-built boxes and what is read of them.

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Compares answers to "what is shown at this time?" with what ffprobe reads in the same files.
+
+    cargo build --release --example seek
+    tests/seek_table.py [--seek target/release/examples/seek] [-v] FILE...
+
+For every file that ffprobe reads packets from: 50 times spread over it, and each sync sample's own time and one
+tick before it. The byte offsets of the frame and of its sync sample, and the frame's number, have to be those of
+`ffprobe -show_packets`. Prints a line a file and the sums; ends with 1 if a difference has no reason.
+
+What ffprobe means by its answers:
+- a packet flagged D is decoded and not shown; one without a presentation time is no frame of its own;
+- time zero is its zero for MP4 and Matroska, and the smallest time of any stream for MPEG-TS;
+- its offset is the sample's first byte (MP4), lies in the block's element (Matroska), is that of the packet that
+  starts the PES (MPEG-TS).
+"""
+
+import argparse, bisect, json, subprocess, sys
+from fractions import Fraction
+from pathlib import Path
+
+SPREAD = 50
+
+
+def probe(path, *options):
+    """The streams, the container's name, and the packets of every stream in the file's order."""
+    command = ["ffprobe", "-v", "quiet", *options, "-of", "json", "-show_format", "-show_streams", "-show_packets",
+               "-show_entries", "format=format_name,duration:stream=index,codec_type,codec_name,id,time_base:"
+               "stream_disposition=attached_pic,timed_thumbnails:packet=stream_index,pts,dts,duration,size,pos,flags",
+               str(path)]
+    run = subprocess.run(command, capture_output=True, timeout=600)
+    try:
+        found = json.loads(run.stdout or b"{}")
+    except json.JSONDecodeError:
+        return None
+    return found if found.get("packets") and found.get("streams") else None
+
+
+class Oracle:
+    """What is shown when, by ffprobe's packets of the main stream."""
+
+    def __init__(self, found):
+        self.container = found["format"]["format_name"]
+        self.duration = Fraction(found["format"].get("duration", 0))
+        packets = {}
+        for order, packet in enumerate(found["packets"]):
+            if "pts" in packet and "pos" in packet:
+                packets.setdefault(packet["stream_index"], []).append(
+                    (int(packet["pts"]), order, int(packet["pos"]), packet["flags"], int(packet.get("duration", 0))))
+        stream = self.main(found["streams"], packets)
+        self.stream = stream
+        if not stream:
+            return
+        base = Fraction(stream["time_base"])
+        zero = Fraction(0)
+        if "mpegts" in self.container:
+            bases = {s["index"]: Fraction(s["time_base"]) for s in found["streams"]}
+            zero = min(p[0] * bases[index] for index, list_ in packets.items() for p in list_[:2000])
+        self.shift, self.base = int(zero / base), base
+        mine = [(p[0] - self.shift, *p[1:]) for p in packets[stream["index"]]]
+        self.shown = sorted(p for p in mine if "D" not in p[3])
+        self.syncs = sorted(p for p in mine if "K" in p[3])
+        self.times = [p[0] for p in self.shown]
+        self.sync_times = [p[0] for p in self.syncs]
+
+    @staticmethod
+    def main(streams, packets):
+        fits = [s for s in streams if any("D" not in p[3] for p in packets.get(s["index"], []))]
+        for kind in "video", "audio":
+            for stream in fits:
+                if stream.get("codec_type") == kind and not any(stream.get("disposition", {}).values()):
+                    return stream
+        return None
+
+    def at(self, ticks):
+        """The frame's number and the two offsets at that time (a Fraction of ticks)."""
+        rank = max(bisect.bisect_right(self.times, ticks) - 1, 0)
+        frame = self.shown[rank]
+        place = bisect.bisect_right(self.sync_times, frame[0]) - 1
+        sync = self.syncs[max(place, 0)] if self.syncs else self.shown[0]
+        return rank, frame[2], sync[2]
+
+    def asked(self):
+        """The times asked, in ticks, each a Fraction."""
+        end = max(p[0] + max(p[4], 1) for p in self.shown)
+        if self.duration:
+            # Where an edit list cuts the last frame short, the presentation ends before it does.
+            end = min(end, self.duration / self.base)
+        times = [Fraction(end * (2 * k + 1), 2 * SPREAD) for k in range(SPREAD)]
+        for sync in self.syncs:
+            if "D" not in sync[3]:
+                times += [Fraction(sync[0]), Fraction(sync[0] - 1)]
+        return [t for t in times if 0 <= t < end]
+
+
+def ask(seek, path, times, base):
+    """The program's description of the file, and its answers."""
+    clock = base.denominator
+    fine = max(1, min(1000, (2**32 - 1) // clock))
+    lines = [f"{int(t * base.numerator * fine)}/{clock * fine}" for t in times]
+    run = subprocess.run([seek, str(path)], input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=600)
+    if run.returncode:
+        return {"error": run.stderr.strip()[-300:] or f"exit {run.returncode}"}, []
+    head, *answers = [json.loads(line) for line in run.stdout.splitlines()]
+    # What was really asked, cut to the clock that a request can name.
+    return head, list(zip([Fraction(int(t * base.numerator * fine), fine * base.numerator) for t in times], answers))
+
+
+def same(oracle, wanted, sample):
+    start, end = sample["offset"], sample["offset"] + sample["length"]
+    return start <= wanted < max(end, start + 1) if "matroska" in oracle.container else start == wanted
+
+
+def compare(seek, path, *options):
+    """One line of the table: (asked, equal, differences by what differs, why the file isn't compared)."""
+    found = probe(path, *options)
+    if not found:
+        return 0, 0, {}, "ffprobe reads no packets"
+    oracle = Oracle(found)
+    if not oracle.stream:
+        return 0, 0, {}, "nothing is shown or heard"
+    times = oracle.asked()
+    head, answers = ask(seek, path, times, oracle.base)
+    if "error" in head:
+        return len(times), 0, {"error: " + head["error"]: len(times)}, None
+    equal, different = 0, {}
+    for ticks, answer in answers:
+        number, frame, sync = oracle.at(ticks)
+        if not answer:
+            wrong = "no answer"
+        elif "error" in answer:
+            wrong = "error: " + answer["error"]
+        else:
+            parts = [same(oracle, frame, answer["frame"]), same(oracle, sync, answer["sync"]), number == answer["number"]]
+            wrong = " ".join(name for name, right in zip(("frame", "sync", "number"), parts) if not right)
+        if wrong:
+            different.setdefault(wrong, []).append((float(ticks * oracle.base), number, frame, sync, answer))
+        else:
+            equal += 1
+    return len(answers), equal, different, None
+
+
+# Other ways to read a file with ffprobe, and what it means if the answers equal those.
+REASONS = {
+    ("-fflags", "noparse"): "the tables name other sync samples than the pictures do, and pictures aren't read",
+}
+
+
+def reason(seek, path):
+    """Why a file's answers differ; none if that isn't known."""
+    for options, why in REASONS.items():
+        asked, equal, _, skipped = compare(seek, path, *options)
+        if not skipped and asked == equal:
+            return why
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seek", default="target/release/examples/seek")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the first differences of each kind")
+    parser.add_argument("files", nargs="+", type=Path)
+    options = parser.parse_args()
+    asked = equal = compared = explained = 0
+    print(f"{'file':64} {'asked':>6} {'equal':>6} {'differ':>6}  reason")
+    for path in options.files:
+        count, right, different, skipped = compare(options.seek, path)
+        asked, equal, compared = asked + count, equal + right, compared + (skipped is None)
+        why = reason(options.seek, path) if count != right else None
+        explained += count - right if why else 0
+        kinds = "; ".join(f"{kind} ({len(list_) if isinstance(list_, list) else list_})" for kind, list_ in different.items())
+        if skipped is None or options.verbose:
+            print(f"{path.name[:64]:64} {count:6} {right:6} {count - right:6}  {skipped or why or kinds}", flush=True)
+        if options.verbose:
+            for list_ in different.values() if not why else []:
+                for line in list_[:2] if isinstance(list_, list) else []:
+                    print("    at %.6f: frame #%d at %d, sync at %d; answered %s" % line)
+    unexplained = asked - equal - explained
+    print(f"{compared} files compared: {asked} times asked, {equal} equal, {asked - equal} different, "
+          f"{unexplained} of them without a reason")
+    return unexplained != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
