@@ -11,6 +11,8 @@ use crate::media::{Error, Kind, Source, Track};
 /// Tracks and SeekHead entries past these counts are not looked at: no film has them.
 const MOST_TRACKS: usize = 256;
 const MOST_SEEKS: usize = 64;
+/// Tracks that are walked in search of one with frames.
+const MOST_CANDIDATES: usize = 4;
 /// Elements of the Segment before its first cluster.
 const MOST_ELEMENTS: usize = 4096;
 /// Tags that tell something of time: two a track.
@@ -98,6 +100,16 @@ impl Head {
             return Err(Error::broken(head.segment, "the Segment has no Tracks"));
         }
         Ok(head)
+    }
+
+    /// The tracks that times may be looked up in, the best first: the first video track, where it has no frame
+    /// the next, then audio.
+    pub fn candidates(&self) -> impl Iterator<Item = usize> + '_ {
+        let of_kind = |kind| {
+            let entries = self.entries.iter().enumerate();
+            entries.filter(move |(_, entry)| entry.track.kind == kind).map(|(at, _)| at)
+        };
+        of_kind(Kind::Video).chain(of_kind(Kind::Audio)).take(MOST_CANDIDATES)
     }
 
     fn segment(&mut self, reader: &mut Reader, mut at: u64) -> Result<(), Error> {

@@ -103,29 +103,30 @@ impl Whole {
 impl Matroska {
     fn open(source: &dyn Source, small: u64) -> Result<Matroska, Error> {
         let head = Head::read(source)?;
-        let of_kind = |kind| head.entries.iter().position(|entry| entry.track.kind == kind);
-        let main = of_kind(Kind::Video).or_else(|| of_kind(Kind::Audio)).ok_or(Error::NoTrack)?;
-        let Some(entry) = head.entries.get(main) else { return Err(Error::NoTrack) };
+        for main in head.candidates() {
+            if let Some(index) = Self::of_track(source, &head, main, small)? {
+                return Ok(index);
+            }
+        }
+        Err(Error::NoTrack)
+    }
+
+    /// The index by the frames of one track, unless it has none.
+    fn of_track(
+        source: &dyn Source,
+        head: &Head,
+        main: usize,
+        small: u64,
+    ) -> Result<Option<Matroska>, Error> {
+        let Some(entry) = head.entries.get(main) else { return Ok(None) };
         let clock = Clock::new(head.tick);
         let (track, is_video) = (entry.track.id, entry.track.kind == Kind::Video);
         let delay = clock.nearest(entry.delay);
         let wanted = Wanted { track, delay, frame: entry.frame, tick: head.tick };
         let (clusters, segment_end) = (head.clusters, head.segment_end);
         let recipe = Recipe { wanted, clock, clusters, segment_end };
-        let rate = clock::rate(entry.frame);
+        let announced = clock::rate(entry.frame);
 
-        let mut sparse = None;
-        if let Some(rate) = rate
-            && source.length().saturating_sub(clusters) > small
-        {
-            let apart = source.length() / sparse::STRETCHES;
-            let cues = match &head.cues {
-                Some(cues) => cues::read(source, cues, head.segment, track, apart)?,
-                None => Vec::new(),
-            };
-            sparse = Sparse::open(source, recipe, rate, &cues, head.frames_of(entry.uid))?;
-        }
-        let mut tracks: Vec<Track> = head.entries.iter().map(|entry| entry.track.clone()).collect();
         let mut layout = Layout {
             container: Container::Matroska,
             brand: Some(head.doc_type.clone()).filter(|brand| !brand.is_empty()),
@@ -134,39 +135,52 @@ impl Matroska {
             frames: None,
             sync_samples: None,
         };
-        let (map, rate, is_variable, last) = match sparse {
+        let mut sparse = None;
+        if let Some(rate) = announced
+            && source.length().saturating_sub(clusters) > small
+        {
+            let apart = source.length() / sparse::STRETCHES;
+            let cues = match &head.cues {
+                Some(cues) => cues::read(source, cues, head.segment, track, apart)?,
+                None => Vec::new(),
+            };
+            let said = head.frames_of(entry.uid);
+            sparse = Sparse::open(source, recipe, rate, &cues, said)?;
+        }
+        let (map, (rate, is_variable), last) = match sparse {
             Some(sparse) => {
                 layout.tables = head.cues.and_then(|cues| Some(cues.start..cues.end?));
-                let last = sparse.last;
+                let (last, sparse) = (sparse.last, Box::new(sparse));
                 let (whole, walking) = (OnceLock::new(), Mutex::new(()));
-                (Map::Sparse { sparse: Box::new(sparse), whole, walking }, rate, false, Some(last))
+                (Map::Sparse { sparse, whole, walking }, (announced, false), last)
             }
             None => {
-                let whole = Whole::read(source, &recipe)?;
+                let whole = Box::new(Whole::read(source, &recipe)?);
+                let Some(last) = whole.part.last else { return Ok(None) };
                 let frames = &whole.part.frames;
                 layout.frames = Some((frames.len() as u64).saturating_sub(whole.hidden));
                 let shown = frames.sync_samples(Time::ZERO, usize::MAX).len();
                 layout.sync_samples = Some(shown as u64);
-                let (rate, is_variable) = pace(frames, rate, &clock);
-                let last = whole.part.last;
-                (Map::Whole(Box::new(whole)), rate, is_variable, last)
+                let pace = pace(frames, announced, &clock);
+                (Map::Whole(whole), pace, last)
             }
         };
-        let duration = duration(&head, &clock, last, rate, source.length());
+        let duration = duration(head, &clock, last, rate, source.length());
+        let mut tracks: Vec<Track> = head.entries.iter().map(|entry| entry.track.clone()).collect();
+        for (track, entry) in tracks.iter_mut().zip(&head.entries) {
+            if track.kind == Kind::Video {
+                track.frame_rate = clock::rate(entry.frame);
+            }
+        }
         if let Some(track) = tracks.get_mut(main) {
             track.duration = Some(duration);
             if is_video {
                 (track.frame_rate, track.variable_rate) = (rate, is_variable);
             }
         }
-        for (track, entry) in tracks.iter_mut().zip(&head.entries) {
-            if track.kind == Kind::Video && track.frame_rate.is_none() {
-                track.frame_rate = clock::rate(entry.frame);
-            }
-        }
         let start = head.timecode_of(entry.uid).zip(rate.filter(|_| is_video));
         let start = start.and_then(|(label, rate)| start_timecode(label, rate));
-        Ok(Matroska { tracks, main, layout, start, duration, recipe, map })
+        Ok(Some(Matroska { tracks, main, layout, start, duration, recipe, map }))
     }
 
     /// The answer of the table, or of the sparse view until it is found to lie; the file is walked then.
@@ -340,20 +354,16 @@ fn pace(frames: &Frames, announced: Option<Rate>, clock: &Clock) -> (Option<Rate
 fn duration(
     head: &Head,
     clock: &Clock,
-    last: Option<(i64, Option<i64>)>,
+    (last, lasts): (i64, Option<i64>),
     rate: Option<Rate>,
     length: u64,
 ) -> Time {
-    let shown = last.map(|(at, length)| {
-        let frame = rate.and_then(|rate| rate.time_of(1)).map(|time| clock.up_to(time));
-        // A frame of no known length is shown for a moment at least.
-        let length = length.or(frame).unwrap_or(0).max(clock.at(1));
-        at.saturating_add(length)
-    });
+    let frame = rate.and_then(|rate| rate.time_of(1)).map(|time| clock.up_to(time));
+    // A frame of no known length is shown for a moment at least.
+    let shown = last.saturating_add(lasts.or(frame).unwrap_or(0).max(clock.at(1)));
     let is_cut = head.segment_end.is_some_and(|end| end > length);
-    let said = head.duration.filter(|_| !is_cut || shown.is_none());
-    let said = said.map(|ticks| clock.at(ticks.round() as i64));
-    clock.time(shown.into_iter().chain(said).max().unwrap_or(0).max(0))
+    let said = head.duration.filter(|_| !is_cut).map(|ticks| clock.at(ticks.round() as i64));
+    clock.time(said.unwrap_or(0).max(shown))
 }
 
 fn start_timecode(label: &str, rate: Rate) -> Option<StartTimecode> {

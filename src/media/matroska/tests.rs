@@ -115,7 +115,9 @@ fn laces_of_all_three_kinds_are_as_many_frames() {
     ] {
         let payload = [sizes, &[7; 15]].concat();
         let block = element(ids::SIMPLE_BLOCK, &block_content(1, 0, flags, &payload));
-        let bytes = file(&[info(1_000_000, None), tracks.clone(), cluster(0, &[block])]);
+        let blocks = [block, simple(1, 1000, true)];
+        let bytes = file(&[info(1_000_000, None), tracks.clone(), cluster(0, &blocks)]);
+        let expected = [expected, vec![1000]].concat();
         assert_eq!(times(&walked(&bytes), &bytes), expected, "{flags:x} {sizes:?}");
     }
 }
@@ -177,6 +179,8 @@ fn the_first_video_track_is_looked_up_before_any_audio() {
     let index = walked(&bytes);
     assert_eq!((index.main_track().id, index.main_track().codec.as_str()), (1, "vp9"));
     assert_eq!(times(&index, &bytes), [20]);
+    let sound = file(&[&parts[..], &[cluster(0, &[simple(2, 0, true)])]].concat());
+    assert_eq!(walked(&sound).main_track().id, 2, "the video track has no frame");
     let only = file(&[master(ids::TRACKS, &entries[..1])]);
     assert!(matches!(Matroska::open(&only, 0), Err(Error::NoTrack)));
 }
