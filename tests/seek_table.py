@@ -15,7 +15,7 @@ What ffprobe means by its answers:
   starts the PES (MPEG-TS).
 """
 
-import argparse, bisect, json, subprocess, sys
+import argparse, bisect, json, struct, subprocess, sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,7 +25,7 @@ SPREAD = 50
 def probe(path, *options):
     """The streams, the container's name, and the packets of every stream in the file's order."""
     command = ["ffprobe", "-v", "quiet", *options, "-of", "json", "-show_format", "-show_streams", "-show_packets",
-               "-show_entries", "format=format_name,duration:stream=index,codec_type,codec_name,id,time_base:"
+               "-show_entries", "format=format_name:stream=index,duration,codec_type,codec_name,id,time_base:"
                "stream_disposition=attached_pic,timed_thumbnails:packet=stream_index,pts,dts,duration,size,pos,flags",
                str(path)]
     run = subprocess.run(command, capture_output=True, timeout=600)
@@ -41,7 +41,8 @@ class Oracle:
 
     def __init__(self, found):
         self.container = found["format"]["format_name"]
-        self.duration = Fraction(found["format"].get("duration", 0))
+        self.duration = max((Fraction(s.get("duration", 0)) for s in found["streams"]
+                             if s.get("codec_type") in ("video", "audio")), default=0)
         packets = {}
         for order, packet in enumerate(found["packets"]):
             if "pts" in packet and "pos" in packet:
@@ -62,6 +63,9 @@ class Oracle:
         self.syncs = sorted(p for p in mine if "K" in p[3])
         self.times = [p[0] for p in self.shown]
         self.sync_times = [p[0] for p in self.syncs]
+        # Hidden packets after shown ones: several edits, each with the hidden ones it needs before it.
+        visible = [i for i, p in enumerate(mine) if "D" not in p[3]]
+        self.edited = any("D" in p[3] for p in mine[visible[0]:visible[-1]])
 
     @staticmethod
     def main(streams, packets):
@@ -78,6 +82,9 @@ class Oracle:
         frame = self.shown[rank]
         place = bisect.bisect_right(self.sync_times, frame[0]) - 1
         sync = self.syncs[max(place, 0)] if self.syncs else self.shown[0]
+        if self.edited:
+            own = [p for p in self.syncs if p[1] <= frame[1] and p[0] <= frame[0]]
+            sync = max(own, key=lambda p: p[1], default=sync)
         return rank, frame[2], sync[2]
 
     def asked(self):
@@ -111,9 +118,8 @@ def same(oracle, wanted, sample):
     return start <= wanted < max(end, start + 1) if "matroska" in oracle.container else start == wanted
 
 
-def compare(seek, path, *options):
+def compare(seek, path, found):
     """One line of the table: (asked, equal, differences by what differs, why the file isn't compared)."""
-    found = probe(path, *options)
     if not found:
         return 0, 0, {}, "ffprobe reads no packets"
     oracle = Oracle(found)
@@ -140,17 +146,94 @@ def compare(seek, path, *options):
     return len(answers), equal, different, None
 
 
+def without_parser(path):
+    return probe(path, "-fflags", "noparse")
+
+
+def boxes(data, at, end):
+    while at + 8 <= end:
+        size, kind = struct.unpack(">I4s", data[at:at + 8])
+        head = 8
+        if size == 1:
+            size, head = struct.unpack(">Q", data[at + 8:at + 16])[0], 16
+        size = size or end - at
+        if size < head:
+            return
+        yield kind, at, at + head, min(at + size, end)
+        at += size
+
+
+def fragment_times(data):
+    """For each track its samples in fragments: byte offset to (presentation time, shift), as the standard says."""
+    word = lambda at: struct.unpack(">I", data[at:at + 4])[0]
+    defaults, samples, ends = {}, {}, {}
+    for kind, moof, body, end in boxes(data, 0, len(data)):
+        for kind2, _, body2, end2 in boxes(data, body, end) if kind in (b"moov", b"moof") else []:
+            for kind3, _, at, stop in boxes(data, body2, end2) if kind2 in (b"mvex", b"traf") else []:
+                if kind3 == b"trex":
+                    defaults[word(at + 4)] = word(at + 12), word(at + 16)
+                elif kind3 == b"tfhd":
+                    flags, track = word(at) & 0xffffff, word(at + 4)
+                    duration, size = defaults.get(track, (0, 0))
+                    at, time = at + 8, ends.get(track, 0)
+                    base, at = (struct.unpack(">Q", data[at:at + 8])[0], at + 8) if flags & 1 else (moof, at)
+                    at += 4 if flags & 2 else 0
+                    duration, at = (word(at), at + 4) if flags & 8 else (duration, at)
+                    size = word(at) if flags & 16 else size
+                elif kind3 == b"tfdt":
+                    time = struct.unpack(">Q", data[at + 4:at + 12])[0] if data[at] else word(at + 4)
+                elif kind3 == b"trun":
+                    flags, count = word(at), word(at + 4)
+                    at += 8
+                    offset, at = (base + struct.unpack(">i", data[at:at + 4])[0], at + 4) if flags & 1 else (offset, at)
+                    at += flags & 4
+                    for _ in range(count):
+                        own, at = (word(at), at + 4) if flags & 0x100 else (duration, at)
+                        length, at = (word(at), at + 4) if flags & 0x200 else (size, at)
+                        at += 4 if flags & 0x400 else 0
+                        shift, at = (struct.unpack(">i", data[at:at + 4])[0], at + 4) if flags & 0x800 else (0, at)
+                        samples.setdefault(track, {})[offset] = time + shift, shift
+                        time, offset = time + own, offset + length
+                    ends[track] = time
+    return samples
+
+
+def without_added_shift(path):
+    """The packets with the times that fragments tell.
+
+    Where a shift (composition offset) in a fragment is negative, ffprobe adds the largest one it has met so far to
+    all presentation times of that track from there on."""
+    try:
+        samples = fragment_times(path.read_bytes())
+    except (struct.error, UnboundLocalError):
+        return None
+    if not any(shift < 0 for track in samples.values() for _, shift in track.values()):
+        return None
+    found = probe(path)
+    for stream in found["streams"]:
+        times = samples.get(int(stream.get("id", "0"), 16), {})
+        mine = [p for p in found["packets"] if p["stream_index"] == stream["index"] and int(p.get("pos", -1)) in times]
+        if mine:
+            # Against an edit list nothing is done here: the last packets have it, and all of the shift.
+            edit = max(int(p["pts"]) - times[int(p["pos"])][0] for p in mine) + min(shift for _, shift in times.values())
+        for packet in mine:
+            packet["pts"] = times[int(packet["pos"])][0] + edit
+    return found
+
+
 # Other ways to read a file with ffprobe, and what it means if the answers equal those.
 REASONS = {
-    ("-fflags", "noparse"): "the tables name other sync samples than the pictures do, and pictures aren't read",
+    without_parser: "the tables name other sync samples than the pictures do, and pictures aren't read",
+    without_added_shift: "ffprobe adds the largest negative shift of the fragments to their times",
 }
 
 
 def reason(seek, path):
     """Why a file's answers differ; none if that isn't known."""
-    for options, why in REASONS.items():
-        asked, equal, _, skipped = compare(seek, path, *options)
-        if not skipped and asked == equal:
+    for way, why in REASONS.items():
+        found = way(path)
+        asked, equal, _, skipped = compare(seek, path, found) if found else (0, 0, {}, "")
+        if asked and asked == equal:
             return why
     return None
 
@@ -164,7 +247,7 @@ def main():
     asked = equal = compared = explained = 0
     print(f"{'file':64} {'asked':>6} {'equal':>6} {'differ':>6}  reason")
     for path in options.files:
-        count, right, different, skipped = compare(options.seek, path)
+        count, right, different, skipped = compare(options.seek, path, probe(path))
         asked, equal, compared = asked + count, equal + right, compared + (skipped is None)
         why = reason(options.seek, path) if count != right else None
         explained += count - right if why else 0

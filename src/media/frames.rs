@@ -20,6 +20,8 @@ pub struct Entry {
     pub offset: u64,
     pub size: u32,
     pub sync: bool,
+    /// Which part of the presentation (which edit) shows it.
+    pub part: u16,
 }
 
 impl Entry {
@@ -43,17 +45,10 @@ pub struct Frames {
     syncs: Column,
     /// The last byte's end within each block of frames.
     ends: Vec<u64>,
-    /// Where a part of the presentation begins (an edit), the sync sample before it that isn't shown.
-    starts: Vec<Start>,
-}
-
-/// A value of this type is the beginning of an edit between two sync samples.
-#[derive(Clone, Copy, Debug)]
-pub struct Start {
-    /// The first frame's time in this part; ranks are found from it.
-    pub ticks: i64,
-    /// The hidden sync sample that its first frames need; none where there is none in the file.
-    pub sync: Option<Entry>,
+    /// The part of each, where there are several.
+    parts: Column,
+    /// For each part of the presentation, the sync sample that isn't shown and that its first frames need.
+    hidden: Vec<Option<Entry>>,
 }
 
 impl Frames {
@@ -78,10 +73,10 @@ impl Frames {
     }
 
     pub fn weight(&self) -> usize {
-        let columns = [&self.times, &self.offsets, &self.sizes, &self.syncs];
+        let columns = [&self.times, &self.offsets, &self.sizes, &self.syncs, &self.parts];
         columns.iter().map(|column| column.weight()).sum::<usize>()
             + self.ends.capacity() * size_of::<u64>()
-            + self.starts.capacity() * size_of::<Start>()
+            + self.hidden.capacity() * size_of::<Option<Entry>>()
     }
 
     fn entry(&self, rank: usize) -> Option<Entry> {
@@ -90,7 +85,12 @@ impl Frames {
             offset: self.offsets.get(rank)? as u64,
             size: self.sizes.get(rank)? as u32,
             sync: false,
+            part: self.part_of(rank),
         })
+    }
+
+    fn part_of(&self, rank: usize) -> u16 {
+        self.parts.get(rank).unwrap_or_default() as u16
     }
 
     /// The rank of the frame with the greatest time at or before `time`; the first where none is.
@@ -103,26 +103,21 @@ impl Frames {
     /// Where a decoder starts for the frame of that rank, and whether that is after it.
     fn sync_for(&self, rank: usize) -> Option<(Entry, bool)> {
         let before = self.syncs.count_up_to(i64::try_from(rank).ok()?);
-        let shown =
-            before.checked_sub(1).and_then(|at| self.syncs.get(at)).map(|rank| rank as usize);
-        let ticks = self.times.get(rank)?;
-        let part = self.starts.partition_point(|start| start.ticks <= ticks).checked_sub(1);
-        if let Some(start) = part.and_then(|at| self.starts.get(at)) {
-            let reached =
-                shown.and_then(|rank| self.times.get(rank)).is_some_and(|at| at >= start.ticks);
-            match start.sync {
-                Some(hidden) if !reached => return Some((hidden, false)),
-                None if !reached => {
-                    let after = self.syncs.get(before).and_then(|rank| self.entry(rank as usize));
-                    return after.or_else(|| self.entry(shown?)).map(|entry| (entry, true));
-                }
-                _ => {}
-            }
+        let part = self.part_of(rank);
+        let of_part = |at: usize| {
+            let entry = self.entry(self.syncs.get(at)? as usize)?;
+            (entry.part == part).then_some(entry)
+        };
+        // Parts follow each other but for a few frames where one ends and the next begins.
+        if let Some(entry) = (before.saturating_sub(WINDOW)..before).rev().find_map(of_part) {
+            return Some((entry, false));
         }
-        match shown {
-            Some(rank) => Some((self.entry(rank)?, false)),
-            None => Some((self.entry(self.syncs.get(0)? as usize)?, true)),
+        if let Some(hidden) = self.hidden.get(usize::from(part)).copied().flatten() {
+            return Some((hidden, false));
         }
+        let after = (before..self.syncs.len()).take(WINDOW).find_map(of_part);
+        let any = || self.entry(self.syncs.get(before).or(self.syncs.last())? as usize);
+        Some((after.or_else(any)?, true))
     }
 
     /// The frame of that rank; none past the last one. A track without one sync sample starts at its first frame.
@@ -198,6 +193,7 @@ pub struct Builder {
     pending: Vec<Entry>,
     written: i64,
     disordered: bool,
+    several: bool,
     block_end: u64,
     /// The most heap bytes that may be held.
     room: usize,
@@ -208,7 +204,8 @@ pub struct Builder {
 pub struct TooLarge;
 
 impl Builder {
-    pub fn new(scale: u32, room: usize) -> Self {
+    /// For times on a clock of `scale` ticks a second, in so many parts.
+    pub fn new(scale: u32, room: usize, parts: usize) -> Self {
         let frames = Frames {
             scale,
             times: Column::rising(),
@@ -216,13 +213,15 @@ impl Builder {
             sizes: Column::level(),
             syncs: Column::rising(),
             ends: Vec::new(),
-            starts: Vec::new(),
+            parts: Column::level(),
+            hidden: Vec::new(),
         };
         Builder {
             frames,
             pending: Vec::with_capacity(2 * WINDOW),
             written: i64::MIN,
             disordered: false,
+            several: parts > 1,
             block_end: 0,
             room,
         }
@@ -259,20 +258,23 @@ impl Builder {
         frames.times.push(entry.ticks);
         frames.offsets.push(entry.offset as i64);
         frames.sizes.push(entry.size.into());
+        if self.several {
+            frames.parts.push(entry.part.into());
+        }
         self.block_end = self.block_end.max(entry.end());
         if frames.times.len().is_multiple_of(BLOCK) {
             frames.ends.push(std::mem::take(&mut self.block_end));
         }
     }
 
-    /// The table; `starts` in order of time.
-    pub fn finish(mut self, starts: Vec<Start>) -> Result<Frames, TooLarge> {
+    /// The table; `hidden` is for each part the sync sample before it that isn't shown.
+    pub fn finish(mut self, hidden: Vec<Option<Entry>>) -> Result<Frames, TooLarge> {
         self.write(self.pending.len())?;
         if self.disordered {
             self = self.sorted()?;
         }
         let mut frames = self.frames;
-        frames.starts = starts;
+        frames.hidden = hidden;
         for column in [&mut frames.times, &mut frames.offsets, &mut frames.sizes, &mut frames.syncs]
         {
             column.shrink();
@@ -292,10 +294,12 @@ impl Builder {
         let places = self.frames.offsets.iter().zip(self.frames.sizes.iter());
         for (rank, (ticks, (offset, size))) in self.frames.times.iter().zip(places).enumerate() {
             let sync = syncs.next_if_eq(&(rank as i64)).is_some();
-            entries.push(Entry { ticks, offset: offset as u64, size: size as u32, sync });
+            let part = self.frames.part_of(rank);
+            entries.push(Entry { ticks, offset: offset as u64, size: size as u32, sync, part });
         }
         drop(syncs);
-        let mut builder = Builder::new(self.frames.scale, self.room);
+        let mut builder =
+            Builder::new(self.frames.scale, self.room, if self.several { 2 } else { 1 });
         drop(self.frames);
         entries.sort_by_key(|entry| entry.ticks);
         for entry in entries {
@@ -309,11 +313,8 @@ impl Frames {
     /// Moves every frame by that many ticks.
     pub fn shift(&mut self, by: i64) {
         self.times.shift(by);
-        for start in &mut self.starts {
-            start.ticks = start.ticks.saturating_add(by);
-            if let Some(sync) = &mut start.sync {
-                sync.ticks = sync.ticks.saturating_add(by);
-            }
+        for sync in self.hidden.iter_mut().flatten() {
+            sync.ticks = sync.ticks.saturating_add(by);
         }
     }
 }
@@ -325,13 +326,13 @@ mod tests {
     const ROOM: usize = 64 << 20;
 
     fn entry(ticks: i64, offset: u64, sync: bool) -> Entry {
-        Entry { ticks, offset, size: 10, sync }
+        Entry { ticks, offset, size: 10, sync, part: 0 }
     }
 
-    fn frames(entries: &[Entry], starts: Vec<Start>) -> Frames {
-        let mut builder = Builder::new(10, ROOM);
+    fn frames(entries: &[Entry], hidden: Vec<Option<Entry>>) -> Frames {
+        let mut builder = Builder::new(10, ROOM, hidden.len());
         entries.iter().for_each(|&entry| builder.push(entry).unwrap());
-        builder.finish(starts).unwrap()
+        builder.finish(hidden).unwrap()
     }
 
     fn at(frames: &Frames, ticks: i64) -> (u64, u64, u64, bool) {
@@ -389,21 +390,27 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_between_two_sync_samples_starts_at_the_hidden_one() {
-        let hidden = Some(entry(-2, 900, true));
-        let starts = vec![Start { ticks: 0, sync: hidden }, Start { ticks: 3, sync: None }];
+    fn a_part_between_two_sync_samples_starts_at_the_hidden_one() {
+        let second = |ticks, offset, sync| Entry { part: 1, ..entry(ticks, offset, sync) };
+        // The first part's last frame is shown after the second part's first one.
         let entries = [
             entry(0, 0, false),
             entry(1, 100, true),
-            entry(2, 200, false),
-            entry(3, 300, false),
-            entry(4, 400, true),
+            entry(4, 200, false),
+            second(3, 300, false),
+            second(5, 400, false),
+            second(6, 500, true),
         ];
-        let frames = frames(&entries, starts);
-        assert_eq!(at(&frames, 0), (0, 0, 900, false));
-        assert_eq!(at(&frames, 2), (2, 200, 100, false));
-        assert_eq!(at(&frames, 3), (3, 300, 400, true));
-        assert_eq!(at(&frames, 4), (4, 400, 400, false));
+        let hidden = Some(entry(-2, 900, true));
+        let whole = frames(&entries, vec![hidden, Some(entry(2, 800, true))]);
+        assert_eq!(at(&whole, 0), (0, 0, 900, false));
+        assert_eq!(at(&whole, 2), (1, 100, 100, false));
+        assert_eq!(at(&whole, 3), (2, 300, 800, false));
+        assert_eq!(at(&whole, 4), (3, 200, 100, false));
+        assert_eq!(at(&whole, 5), (4, 400, 800, false));
+        assert_eq!(at(&whole, 6), (5, 500, 500, false));
+        let without = frames(&entries, vec![hidden, None]);
+        assert_eq!(at(&without, 5), (4, 400, 500, true));
     }
 
     #[test]
@@ -438,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_table_past_its_room_is_refused() {
-        let mut builder = Builder::new(10, 100_000);
+        let mut builder = Builder::new(10, 100_000, 1);
         let mut entries = (0..1_000_000u64).map(|i| entry(i as i64, i * i % 999_983, true));
         assert!(entries.any(|entry| builder.push(entry).is_err()));
     }

@@ -66,10 +66,13 @@ fn usual(times: &Column, scale: u32) -> Option<Rate> {
     Some(snapped(Rate::new(scale, u32::try_from(step).ok()?)?, 1, scale))
 }
 
-/// A rate that is a known one but for the clock's coarseness, over so many frames.
+/// A rate that is a known one but for the clock's coarseness, over so many frames. A whole one is meant so.
 fn snapped(rate: Rate, frames: usize, scale: u32) -> Rate {
+    if rate.denominator == 1 {
+        return rate;
+    }
     let known = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d));
-    let mut near = known.filter(|known| {
+    let mut near = known.filter(|known| close(*known, rate)).filter(|known| {
         // Off by less than a tick at the last frame: n/scale' steps of the one and of the other.
         let (a, b) = (u128::from(known.numerator), u128::from(known.denominator));
         let (c, d) = (u128::from(rate.numerator), u128::from(rate.denominator));
@@ -125,6 +128,9 @@ mod tests {
         assert_eq!(rate((0..500).map(|k| 77 + k * 512), 12800), ("25/1".into(), false));
         assert_eq!(rate((0..500).map(|k| k * 1001), 30000), ("30000/1001".into(), false));
         assert_eq!(rate((0..500).map(|k| k * 7), 100), ("100/7".into(), false));
+        assert_eq!(rate((0..80).map(|k| k), 30), ("30/1".into(), false));
+        assert_eq!(rate((0..80).map(|k| k * 33), 1000), ("1000/33".into(), false));
+        assert_eq!(rate((0..80).map(|k| k * 100), 2997), ("30000/1001".into(), false));
         assert_eq!(rate([5], 10), ("10/1".into(), false));
         assert_eq!(rate([], 10), ("none".into(), false));
     }

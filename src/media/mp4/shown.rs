@@ -7,7 +7,7 @@ use super::{
 };
 use crate::media::{
     Error, Kind, Source,
-    frames::{Builder, Entry, Frames, Start, TooLarge},
+    frames::{Builder, Entry, Frames, TooLarge},
 };
 
 /// The most heap bytes a table may take while it's made.
@@ -45,8 +45,6 @@ struct Part {
     edit: Edit,
     /// What is added to the media's time; known when the first sample is shown.
     shift: Option<i64>,
-    /// The first shown time.
-    first: i64,
     /// The last sync sample before the edit, at the media's time: where a decoder of its first frames starts.
     before: Option<Entry>,
 }
@@ -63,9 +61,9 @@ impl Shown {
         if let Some(last) = shown.last_mut().filter(|_| fragmented) {
             last.duration = i64::MAX;
         }
-        let part = |edit: Edit| Part { edit, shift: None, first: i64::MAX, before: None };
+        let part = |edit: Edit| Part { edit, shift: None, before: None };
         Shown {
-            builder: Builder::new(trak.scale, ROOM),
+            builder: Builder::new(trak.scale, ROOM, shown.len()),
             parts: shown.into_iter().map(part).collect(),
             lead,
             kind: match trak.facts.kind {
@@ -112,6 +110,7 @@ impl Shown {
                 offset: raw.offset,
                 size: raw.size.min(room),
                 sync: raw.sync,
+                part: index as u16,
             };
             let early = raw.time < edit.media;
             let partly = self.kind == Timeline::Sound && index == 0 && early;
@@ -125,7 +124,6 @@ impl Shown {
                     _ => edit.start.saturating_sub(raw.decode),
                 });
                 entry.ticks = raw.time.saturating_add(shift);
-                part.first = part.first.min(entry.ticks);
                 if index == 0 {
                     self.least =
                         if self.least < 0 { entry.ticks } else { self.least.min(entry.ticks) };
@@ -143,12 +141,11 @@ impl Shown {
 
     /// The table, and where the presentation of this track ends on its clock.
     pub fn finish(self) -> Result<(Frames, i64), Error> {
-        let shown = self.parts.iter().filter_map(|part| Some((part, part.shift?)));
-        let starts = shown.filter(|(part, _)| part.edit.duration > 0).map(|(part, shift)| Start {
-            ticks: part.first,
-            sync: part.before.map(|sync| Entry { ticks: sync.ticks.saturating_add(shift), ..sync }),
+        let hidden = self.parts.iter().map(|part| {
+            let sync = part.before?;
+            Some(Entry { ticks: sync.ticks.saturating_add(part.shift?), ..sync })
         });
-        let mut frames = self.builder.finish(starts.collect()).map_err(|TooLarge| too_large(0))?;
+        let mut frames = self.builder.finish(hidden.collect()).map_err(|TooLarge| too_large(0))?;
         // And then all is moved so that the first picture is shown when the first edit begins.
         let mut end = self.end;
         let late = self.least.saturating_sub(self.lead);
