@@ -35,7 +35,7 @@ impl Part {
     ) -> Result<Part, Error> {
         let Recipe { wanted, clock, segment_end, .. } = *recipe;
         let mut walk = Walk::new(source, wanted, from, until, segment_end);
-        let mut builder = Builder::new(clock.scale(), room);
+        let mut builder = Builder::new(clock.scale(), room, 1);
         let (mut clusters, mut last_cluster, mut last) = (Column::rising(), None, None);
         while let Some(block) = walk.block()? {
             let Block { time, span, key, cluster, duration } = block;
@@ -49,7 +49,7 @@ impl Part {
                 let duration = duration.and_then(|ticks| i64::try_from(ticks).ok());
                 last = Some((ticks, duration.map(|ticks| clock.at(ticks))));
             }
-            let entry = Entry { ticks, offset: span.start, size, sync: key };
+            let entry = Entry { ticks, offset: span.start, size, sync: key, part: 0 };
             let pushed = builder.push(entry);
             if pushed.is_err() || clusters.weight() > room {
                 return Err(too_large(span.start));
