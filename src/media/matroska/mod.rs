@@ -162,6 +162,10 @@ impl Matroska {
                 let shown = frames.sync_samples(Time::ZERO, usize::MAX).len();
                 layout.sync_samples = Some(shown as u64);
                 let pace = pace(frames, announced, &clock);
+                // The last frame is shown as long as its neighbour, where nothing says how long it is.
+                let before = frames.len().checked_sub(2).and_then(|rank| frames.times().get(rank));
+                let gap = before.and_then(|before| last.0.checked_sub(before));
+                let last = (last.0, last.1.or(gap.filter(|_| announced.is_none())));
                 (Map::Whole(whole), pace, last)
             }
         };

@@ -83,8 +83,8 @@ fn a_block_that_leaves_its_cluster_costs_the_rest_of_that_cluster() {
     let mut long = simple(1, 40, false);
     long[8] = 0x7F;
     let broken = cluster(0, &[simple(1, 0, true), long, simple(1, 80, false)]);
-    let parts = [info(1_000_000, None), tracks(), broken, cluster(120, &[simple(1, 0, true)])];
-    let bytes = file(&parts);
+    let next = cluster(120, &[simple(1, 0, true), element(0xEC, &[0; 200])]);
+    let bytes = file(&[info(1_000_000, None), tracks(), broken, next]);
     assert_eq!(times(&walked(&bytes), &bytes), [0, 120]);
 }
 
@@ -160,6 +160,9 @@ fn the_duration_is_the_segments_unless_frames_are_shown_longer() {
         let bytes = file(&[info(1_000_000, said), tracks(), cluster(0, &blocks)]);
         assert_eq!(walked(&bytes).duration, millis(expected), "{said:?} {length:?}");
     }
+    let silent = master(ids::TRACKS, &[entry(1, 2, "A_OPUS", &[])]);
+    let bytes = file(&[silent, cluster(0, &[simple(1, 0, true), simple(1, 20, true)])]);
+    assert_eq!(walked(&bytes).duration, millis(40), "as long as the one before");
 }
 
 #[test]
