@@ -73,6 +73,12 @@ pub enum Container {
     Matroska,
     /// MPEG-TS, in packets of 188 or 192 bytes.
     MpegTs,
+    /// WAV and RF64.
+    Wav,
+    /// MPEG audio, layers I to III.
+    Mp3,
+    /// AAC in ADTS.
+    Adts,
 }
 
 /// A value of this type says how a file is laid out, for people.

@@ -89,6 +89,23 @@ fn a_block_that_leaves_its_cluster_costs_the_rest_of_that_cluster() {
 }
 
 #[test]
+fn a_group_whose_child_leaves_it_is_no_frame() {
+    let mut broken = group(1, 40, false, Some(40));
+    let size = broken.len() - 9;
+    broken[size] = 0x7F;
+    let blocks = [simple(1, 0, true), broken, element(0xEC, &[0; 200]), simple(1, 80, true)];
+    let bytes = one_cluster(&blocks);
+    assert_eq!(times(&walked(&bytes), &bytes), [0]);
+}
+
+#[test]
+fn a_block_before_the_segments_zero_has_no_time() {
+    let late = cluster(100, &[simple(1, -101, true), simple(1, -100, true), simple(1, 0, false)]);
+    let bytes = file(&[info(1_000_000, None), tracks(), late]);
+    assert_eq!(times(&walked(&bytes), &bytes), [0, 100]);
+}
+
+#[test]
 fn a_file_that_is_cut_off_has_the_frames_that_are_whole() {
     let bytes = Film { groups: 3, has_cues: false, ..Film::default() }.bytes();
     let whole = walked(&bytes);
@@ -98,6 +115,12 @@ fn a_file_that_is_cut_off_has_the_frames_that_are_whole() {
     let cut = bytes[..last.end as usize - 1].to_vec();
     assert_ne!(walked(&cut).find(&cut, millis(1000)).unwrap().unwrap().frame.span, last);
     assert!(walked(&cut).duration < whole.duration);
+    // What the Segment says of its length is no longer so.
+    let blocks = cluster(0, &[simple(1, 0, true), simple(1, 40, false)]);
+    let bytes = file(&[info(1_000_000, Some(90_000.0)), tracks(), blocks]);
+    assert_eq!(walked(&bytes).duration, millis(90_000));
+    let cut = bytes[..bytes.len() - 1].to_vec();
+    assert_eq!(walked(&cut).duration, millis(40));
 }
 
 #[test]
@@ -155,6 +178,7 @@ fn the_duration_is_the_segments_unless_frames_are_shown_longer() {
         (None, Some(500), 540),
         (Some(f64::NAN), None, 80),
         (Some(-5.0), None, 80),
+        (Some(1e300), None, 80),
     ] {
         let blocks = [simple(1, 0, true), group(1, 40, true, length)];
         let bytes = file(&[info(1_000_000, said), tracks(), cluster(0, &blocks)]);
@@ -170,6 +194,9 @@ fn a_clock_that_is_no_fraction_of_a_second_gives_nanoseconds() {
     let bytes = file(&[info(22_675, None), tracks(), cluster(7, &[simple(1, 1, true)])]);
     let found = walked(&bytes).find(&bytes, Time::new(181_400, 1_000_000_000)).unwrap().unwrap();
     assert_eq!(found.frame.time, Time::new(8 * 22_675, 1_000_000_000));
+    let bytes = file(&[info(0, None), tracks(), cluster(7, &[simple(1, 1, true)])]);
+    let found = walked(&bytes).find(&bytes, millis(8)).unwrap().unwrap();
+    assert_eq!((found.frame.time.ticks, found.frame.time.scale), (8, 1000));
 }
 
 #[test]
