@@ -123,14 +123,16 @@ pub struct Film {
     pub groups: u64,
     /// Pictures a group, a multiple of four.
     pub pictures: u64,
-    /// Milliseconds a cluster; none: one a group.
-    pub cluster: Option<u64>,
+    /// Pictures a cluster, in decode order; none: one a group.
+    pub cluster: Option<usize>,
     pub is_sized: bool,
     pub has_cues: bool,
     /// What the cues say is that much late, or lies that far behind.
     pub cue_lie: (u64, u64),
     /// A picture that is not there.
     pub dropped: Option<u64>,
+    /// A picture that is shown so many milliseconds late.
+    pub moved: Option<(u64, i64)>,
 }
 
 impl Default for Film {
@@ -143,6 +145,7 @@ impl Default for Film {
             has_cues: true,
             cue_lie: (0, 0),
             dropped: None,
+            moved: None,
         }
     }
 }
@@ -167,13 +170,14 @@ impl Film {
             let is_next = match (self.cluster, clusters.last()) {
                 (_, None) => true,
                 (None, _) => is_key,
-                (Some(length), Some(last)) => time >= last.0 + length,
+                (Some(pictures), Some(last)) => last.2.len() >= 2 * pictures,
             };
             if is_next {
                 clusters.push((time, is_key, Vec::new()));
             }
             let (start, _, blocks) = clusters.last_mut().unwrap();
-            let time = (time as i64 - *start as i64) as i16;
+            let moved = self.moved.filter(|moved| moved.0 == picture).map_or(0, |moved| moved.1);
+            let time = (time as i64 - *start as i64 + moved) as i16;
             blocks.push(simple(1, time, is_key));
             blocks.push(simple(2, time, true));
         }

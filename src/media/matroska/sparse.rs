@@ -114,12 +114,14 @@ impl Sparse {
         if self.stretches.iter().any(is_off) {
             return Ok(Err(Lies));
         }
-        let mut last = None;
+        let mut last: Option<(i64, Option<i64>)> = None;
         for index in (count.saturating_sub(EMPTY)..count).rev() {
-            last = honest!(self.part(source, index)).last;
-            if last.is_some() {
+            // A reordered picture before the end of the file may be shown last.
+            if last.is_some_and(|last| last.0 >= self.high(index)) {
                 break;
             }
+            let found = honest!(self.part(source, index)).last;
+            last = last.into_iter().chain(found).max_by_key(|last| last.0);
         }
         let Some(last) = last else { return Ok(Ok(false)) };
         self.last = last;
