@@ -130,7 +130,8 @@ impl Frames {
 
     /// What is shown at `time`: the first frame where nothing is yet.
     pub fn find(&self, time: Time) -> Option<Found> {
-        self.found(self.rank_at(time))
+        let found = self.found(self.rank_at(time))?;
+        Some(Found { later: found.later || found.sync.time > time, ..found })
     }
 
     pub fn sync_samples(&self, from: Time, most: usize) -> Vec<Sample> {
@@ -358,7 +359,7 @@ mod tests {
         assert_eq!(at(&frames, 5), (5, 600, 0, false));
         assert_eq!(at(&frames, 6), (6, 400, 400, false));
         assert_eq!(at(&frames, 99), (6, 400, 400, false));
-        assert_eq!(at(&frames, -5), (0, 0, 0, false));
+        assert_eq!(at(&frames, -5), (0, 0, 0, true));
     }
 
     #[test]

@@ -8,8 +8,8 @@
 use super::{
     boxes::{Place, Window},
     moov::Defaults,
+    samples::Raw,
     shown::Shown,
-    tables::Raw,
 };
 use crate::media::{Error, Source};
 

@@ -13,6 +13,7 @@ mod edits;
 mod fragments;
 mod moov;
 mod rate;
+mod samples;
 mod shown;
 mod tables;
 #[cfg(test)]

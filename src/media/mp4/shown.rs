@@ -3,7 +3,7 @@
 use super::{
     edits::{Edit, Edits},
     moov::Trak,
-    tables::{Raw, Samples},
+    samples::{Raw, Samples},
 };
 use crate::media::{
     Error, Kind, Source,

@@ -6,7 +6,7 @@
 //! sample:     frames since 00:00:00:00, 32 bits, in the mdat
 //! ```
 
-use super::{boxes::Window, moov::Trak, tables::Samples};
+use super::{boxes::Window, moov::Trak, samples::Samples};
 use crate::media::{Counting, Error, Rate, Source, StartTimecode, read_up_to};
 
 /// What the timecode track says of its first frame; none where it says nothing that could be meant.

@@ -1,0 +1,328 @@
+//! A track's samples, streamed from its tables in decode order.
+//!
+//! Nothing is expanded: six cursors walk their tables side by side, a window of each in memory.
+
+use super::{
+    boxes::{Table, Window},
+    tables::{Chunks, Packing, Sizes, Tables, delta_of},
+};
+use crate::media::{Error, Source};
+
+/// A value of this type is one sample as the tables tell it, in the media's own time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// When it's decoded.
+    pub decode: i64,
+    /// When it's shown.
+    pub time: i64,
+    pub duration: i64,
+    pub offset: u64,
+    pub size: u32,
+    pub sync: bool,
+}
+
+/// A value of this type is the samples of a track that are still to come.
+pub struct Samples<'a> {
+    number: u64,
+    count: u64,
+    decode: i64,
+    times: Runs<'a>,
+    shifts: Runs<'a>,
+    shifts_used: bool,
+    sizes: Sizes,
+    size_window: Window<'a>,
+    chunks: ChunkWalk<'a>,
+    sync: Option<Marks<'a>>,
+    partial: Option<Marks<'a>>,
+    access: Option<Runs<'a>>,
+    packed: Option<Packing>,
+    /// There is no table of sync samples: every one is.
+    every: bool,
+    /// There is one and it's empty, as are the others: the first sample is the only one to start at.
+    first_only: bool,
+}
+
+impl<'a> Samples<'a> {
+    /// The samples of those tables; none without all that's needed.
+    pub fn new(source: &'a dyn Source, tables: &Tables) -> Result<Option<Samples<'a>>, Error> {
+        let needed = (tables.stts, tables.sizes, tables.stsc, tables.chunks);
+        let (Some(stts), Some(sizes), Some(stsc), Some(chunks)) = needed else {
+            return Ok(None);
+        };
+        let empty = Table::new(0, 0, 0, 1);
+        let shifts = tables.ctts.unwrap_or(empty);
+        let marks = |table: Option<Table>| -> Result<Option<Marks<'a>>, Error> {
+            table.filter(|table| table.count > 0).map(|table| Marks::new(source, table)).transpose()
+        };
+        let absent = tables.stss.is_some_and(|table| table.count == 0);
+        let partial = marks(tables.stps)?;
+        let access =
+            tables.access.filter(|table| table.count > 0).map(|table| Runs::new(source, table));
+        Ok(Some(Samples {
+            number: 0,
+            count: sizes.count,
+            decode: 0,
+            times: Runs::new(source, stts),
+            shifts_used: sane_shifts(source, shifts)?,
+            shifts: Runs::new(source, shifts),
+            sizes,
+            size_window: Window::new(source, sizes.table.end),
+            chunks: ChunkWalk::new(source, stsc, chunks),
+            first_only: absent && partial.is_none() && access.is_none(),
+            every: tables.stss.is_none(),
+            sync: if absent { None } else { marks(tables.stss)? },
+            partial,
+            access,
+            packed: tables.packed,
+        }))
+    }
+
+    /// The next sample; none after the last one that the tables place.
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<Raw>, Error> {
+        if let Some(packing) = self.packed {
+            return self.next_packed(packing);
+        }
+        if self.number >= self.count {
+            return Ok(None);
+        }
+        let size = self.size()?;
+        let Some(offset) = self.chunks.next(size)? else { return Ok(None) };
+        let duration = delta_of(self.times.next_or_last()?);
+        // Versions 0 and 1 alike: many writers of version 0 store negative shifts (§8.6.1.3).
+        let shift = match self.shifts_used {
+            true => i64::from(self.shifts.next()?.unwrap_or(0) as i32),
+            false => 0,
+        };
+        let time = self.decode.saturating_add(shift);
+        let sync = self.is_sync()?;
+        let decode = self.decode;
+        self.decode = decode.saturating_add(duration);
+        self.number += 1;
+        Ok(Some(Raw { decode, time, duration, offset, size, sync }))
+    }
+
+    fn next_packed(&mut self, packing: Packing) -> Result<Option<Raw>, Error> {
+        let left = u32::try_from(self.count - self.number.min(self.count)).unwrap_or(u32::MAX);
+        let most = packing.most().min(left);
+        let Some((offset, moments)) = self.chunks.next_packed(packing, most)? else {
+            return Ok(None);
+        };
+        let (decode, duration) = (self.decode, i64::from(moments));
+        self.decode = decode.saturating_add(duration);
+        self.number += u64::from(moments);
+        let size = packing.bytes_of(moments);
+        Ok(Some(Raw { decode, time: decode, duration, offset, size, sync: true }))
+    }
+
+    /// When the sample after the last one would be decoded: the end of the media.
+    pub fn decode_end(&self) -> i64 {
+        self.decode
+    }
+
+    #[inline]
+    fn size(&mut self) -> Result<u32, Error> {
+        let Sizes { fixed, table, bits, .. } = self.sizes;
+        if fixed > 0 {
+            return Ok(fixed);
+        }
+        let number = self.number;
+        match bits {
+            32 => self.size_window.u32(table.start + number * 4),
+            16 => self.size_window.u16(table.start + number * 2).map(u32::from),
+            8 => self.size_window.u8(table.start + number).map(u32::from),
+            _ => {
+                let pair = self.size_window.u8(table.start + number / 2)?;
+                Ok(u32::from(if number % 2 == 0 { pair >> 4 } else { pair & 15 }))
+            }
+        }
+    }
+
+    #[inline]
+    fn is_sync(&mut self) -> Result<bool, Error> {
+        let mut sync = match &mut self.sync {
+            Some(marks) => marks.has(self.number)?,
+            None => self.every || self.first_only && self.number == 0,
+        };
+        if let Some(partial) = &mut self.partial {
+            sync |= partial.has(self.number)?;
+        }
+        if let Some(access) = &mut self.access {
+            sync |= access.next()?.is_some_and(|group| group > 0);
+        }
+        Ok(sync)
+    }
+}
+
+/// Shifts above 2^28 are no shifts but noise: the whole table is then left aside, as ffmpeg does.
+fn sane_shifts(source: &dyn Source, table: Table) -> Result<bool, Error> {
+    let mut window = Window::new(source, table.end);
+    for entry in 0..table.count.saturating_sub(2) {
+        let count = window.u32(table.start + entry * 8)? as i32;
+        let shift = window.u32(table.start + entry * 8 + 4)? as i32;
+        if count > 0 && shift.unsigned_abs() > 1 << 28 {
+            return Ok(false);
+        }
+    }
+    Ok(table.count > 0)
+}
+
+/// A table of runs: so many samples have that value.
+struct Runs<'a> {
+    window: Window<'a>,
+    table: Table,
+    entry: u64,
+    left: u32,
+    value: u32,
+}
+
+impl<'a> Runs<'a> {
+    fn new(source: &'a dyn Source, table: Table) -> Self {
+        Runs { window: Window::new(source, table.end), table, entry: 0, left: 0, value: 0 }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Result<Option<u32>, Error> {
+        while self.left == 0 {
+            if self.entry >= self.table.count {
+                return Ok(None);
+            }
+            let [a, b, c, d, value @ ..] =
+                self.window.bytes::<8>(self.table.start + self.entry * 8)?;
+            self.entry += 1;
+            // A count is signed for ffmpeg: one that is negative is none.
+            self.left = (i32::from_be_bytes([a, b, c, d])).max(0) as u32;
+            if self.left > 0 {
+                self.value = u32::from_be_bytes(value);
+            }
+        }
+        self.left -= 1;
+        Ok(Some(self.value))
+    }
+
+    /// The last run goes on for as long as there are samples.
+    #[inline]
+    fn next_or_last(&mut self) -> Result<u32, Error> {
+        let last = self.value;
+        Ok(self.next()?.unwrap_or(last))
+    }
+}
+
+/// A list of sample numbers in rising order.
+struct Marks<'a> {
+    window: Window<'a>,
+    table: Table,
+    entry: u64,
+    next: Option<u64>,
+    /// Numbers count from 1; a list that begins with 0 counts from 0.
+    base: u64,
+}
+
+impl<'a> Marks<'a> {
+    fn new(source: &'a dyn Source, table: Table) -> Result<Self, Error> {
+        let mut window = Window::new(source, table.end);
+        let first = u64::from(window.u32(table.start)?);
+        Ok(Marks { window, table, entry: 1, next: Some(first), base: first.min(1) })
+    }
+
+    #[inline]
+    fn has(&mut self, number: u64) -> Result<bool, Error> {
+        while let Some(next) = self.next {
+            let wanted = number + self.base;
+            if next >= wanted {
+                return Ok(next == wanted);
+            }
+            self.next = match self.entry < self.table.count {
+                true => Some(u64::from(self.window.u32(self.table.start + self.entry * 4)?)),
+                false => None,
+            };
+            self.entry += 1;
+        }
+        Ok(false)
+    }
+}
+
+/// The places of samples: chunk by chunk, each sample after the one before it.
+struct ChunkWalk<'a> {
+    runs: Window<'a>,
+    stsc: Table,
+    entry: u64,
+    next_first: u64,
+    places: Window<'a>,
+    chunks: Chunks,
+    chunk: u64,
+    in_chunk: u32,
+    left: u32,
+    offset: u64,
+}
+
+impl<'a> ChunkWalk<'a> {
+    fn new(source: &'a dyn Source, stsc: Table, chunks: Chunks) -> Self {
+        ChunkWalk {
+            runs: Window::new(source, stsc.end),
+            stsc,
+            entry: 0,
+            next_first: 0,
+            places: Window::new(source, chunks.table.end),
+            chunks,
+            chunk: 0,
+            in_chunk: 0,
+            left: 0,
+            offset: 0,
+        }
+    }
+
+    #[inline]
+    fn next(&mut self, size: u32) -> Result<Option<u64>, Error> {
+        if self.left == 0 && !self.next_chunk()? {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let offset = self.offset;
+        self.offset = offset.saturating_add(size.into());
+        Ok(Some(offset))
+    }
+
+    fn next_packed(&mut self, packing: Packing, most: u32) -> Result<Option<(u64, u32)>, Error> {
+        if most == 0 || self.left == 0 && !self.next_chunk()? {
+            return Ok(None);
+        }
+        let moments = self.left.min(most);
+        self.left -= moments;
+        let offset = self.offset;
+        self.offset = offset.saturating_add(packing.bytes_of(moments).into());
+        Ok(Some((offset, moments)))
+    }
+
+    /// Goes to the next chunk that has samples; false after the last one.
+    fn next_chunk(&mut self) -> Result<bool, Error> {
+        while self.left == 0 {
+            if self.chunk >= self.chunks.table.count {
+                return Ok(false);
+            }
+            let at = self.chunks.table.start;
+            self.offset = match self.chunks.long {
+                true => self.places.u64(at + self.chunk * 8)?,
+                false => self.places.u32(at + self.chunk * 4)?.into(),
+            };
+            self.chunk += 1;
+            while self.entry < self.stsc.count && self.next_first <= self.chunk {
+                self.take_run()?;
+            }
+            self.left = self.in_chunk;
+        }
+        Ok(true)
+    }
+
+    /// The run that covers this chunk: its count holds until the next run's first chunk.
+    fn take_run(&mut self) -> Result<(), Error> {
+        let at = self.stsc.start + self.entry * 12;
+        self.in_chunk = self.runs.u32(at + 4)?;
+        self.entry += 1;
+        self.next_first = match self.entry < self.stsc.count {
+            true => self.runs.u32(at + 12)?.into(),
+            false => u64::MAX,
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! Films in fragments.
+
+use super::*;
+
+/// A moov without samples, whose fragments' defaults are: 10 ticks, 5 bytes, no sync sample.
+fn promise(film: Film) -> Film {
+    let trex = boxed(b"trex", &[&words(&[0, 1, 1, 10, 5, 0x1_0000])]);
+    Film { in_moov: boxed(b"mvex", &[&trex]), ..film }
+}
+
+fn empty() -> Vec<u8> {
+    promise(Film { samples: Vec::new(), sync: None, ..film() }).moov(0)
+}
+
+/// A moof of one run of `count` samples after it, the first one a sync sample; then its mdat.
+fn fragment(tfhd: &[u32], tfdt: Option<u32>, count: u32) -> Vec<u8> {
+    let tfdt = tfdt.map_or(Vec::new(), |time| boxed(b"tfdt", &[&words(&[0, time])]));
+    let moof = |offset: u32| {
+        let trun = boxed(b"trun", &[&words(&[5, count, offset, 0])]);
+        boxed(b"moof", &[&boxed(b"traf", &[&boxed(b"tfhd", &[&words(tfhd)]), &tfdt, &trun])])
+    };
+    let offset = moof(0).len() as u32 + 8;
+    [moof(offset), boxed(b"mdat", &[&vec![0xee; count as usize * 5]])].concat()
+}
+
+const BASE_IS_MOOF: u32 = 0x2_0000;
+
+#[test]
+fn fragments_follow_each_other_with_and_without_times() {
+    for times_said in [true, false] {
+        let said = |time| times_said.then_some(time);
+        let head = empty();
+        let first = fragment(&[BASE_IS_MOOF, 1], said(0), 3);
+        let second = fragment(&[0, 1], said(30), 2);
+        let media = (head.len() + first.len() - 15) as u64;
+        let bytes = [head, first, second.clone()].concat();
+        assert_eq!(times(&bytes), [0, 10, 20, 30, 40]);
+        assert_eq!(frames(&bytes, media)[..3], [(0, 0), (10, 5), (20, 10)]);
+        assert_eq!(frames(&bytes, 0)[4].1, bytes.len() as u64 - 5);
+        assert_eq!(at(&bytes, 25), (2, 0, false));
+        assert_eq!(at(&bytes, 35), (3, 30, false));
+        assert!(index(&bytes).layout().fragmented);
+        assert_eq!(index(&bytes).duration(), Some(Time::new(1, 2)));
+    }
+}
+
+#[test]
+fn a_fragment_overrides_the_defaults() {
+    // Duration 20 and size 4 of its own.
+    let bytes = [empty(), fragment(&[BASE_IS_MOOF | 0x18, 1, 20, 4], Some(100), 3)].concat();
+    let start = bytes.len() as u64 - 15;
+    assert_eq!(frames(&bytes, start), [(100, 0), (120, 4), (140, 8)]);
+    // The time is kept as it's told: nothing is shown at first.
+    assert_eq!(at(&bytes, 0), (0, 100, true));
+}
+
+#[test]
+fn samples_in_the_moov_come_first() {
+    let film = promise(film());
+    let front = film.bytes();
+    let bytes = [front.clone(), fragment(&[BASE_IS_MOOF, 1], None, 2)].concat();
+    assert_eq!(times(&bytes), (0..12).map(|k| k * 10).collect::<Vec<_>>());
+    assert_eq!(at(&bytes, 115), (11, 100, false));
+    assert_eq!(times(&front).len(), 10);
+}
+
+#[test]
+fn what_overlaps_is_shown_once() {
+    let again = fragment(&[BASE_IS_MOOF, 1], Some(20), 3);
+    let bytes = [empty(), fragment(&[BASE_IS_MOOF, 1], Some(0), 4), again].concat();
+    assert_eq!(times(&bytes), [0, 10, 20, 30, 40]);
+}
+
+#[test]
+fn an_index_times_fragments_that_say_nothing() {
+    let one = fragment(&[BASE_IS_MOOF, 1], None, 2);
+    let size = one.len() as u32;
+    let index = words(&[0, 1, 1000, 500, 0, 2, size, 300, 0, size, 200, 0]);
+    let bytes = [empty(), boxed(b"sidx", &[&index]), one.clone(), one].concat();
+    assert_eq!(times(&bytes), [50, 60, 80, 90]);
+}
+
+#[test]
+fn an_edit_list_is_open_at_its_end() {
+    let film = promise(Film { samples: Vec::new(), sync: None, edits: vec![(10, 10)], ..film() });
+    let bytes = [film.moov(0), fragment(&[BASE_IS_MOOF, 1], Some(0), 4)].concat();
+    assert_eq!(times(&bytes), [0, 10, 20]);
+    assert_eq!(at(&bytes, 5), (0, -10, false));
+}
+
+#[test]
+fn signed_shifts_and_flags_a_sample_are_read() {
+    let trun = |offset: u32| {
+        let samples =
+            [[10u32, 5, 0, 0], [10, 5, 0x101_0000, 20], [10, 5, 0x1_0000, -10i32 as u32]].concat();
+        boxed(b"trun", &[&words(&[0xf01, 3, offset]), &words(&samples)])
+    };
+    let moof = |offset| {
+        let tfhd = boxed(b"tfhd", &[&words(&[BASE_IS_MOOF, 1])]);
+        boxed(b"moof", &[&boxed(b"traf", &[&tfhd, &trun(offset)])])
+    };
+    let offset = moof(0).len() as u32 + 8;
+    let bytes = [empty(), moof(offset), boxed(b"mdat", &[&[0xee; 15]])].concat();
+    let media = bytes.len() as u64 - 15;
+    assert_eq!(frames(&bytes, media), [(0, 0), (10, 10), (30, 5)]);
+    assert_eq!(index(&bytes).layout().sync_samples, Some(1));
+}
+
+#[test]
+fn a_base_of_its_own_and_the_end_of_the_track_before() {
+    let bytes = {
+        let traf = |flags: &[u32], run: &[u32]| {
+            boxed(b"traf", &[&boxed(b"tfhd", &[&words(flags)]), &boxed(b"trun", &[&words(run)])])
+        };
+        // Another track of 2 samples of 7 bytes, then ours right behind it.
+        let moof = |offset| {
+            let other = traf(&[0x10, 2, 7], &[1, 2, offset]);
+            let ours = traf(&[0, 1], &[4, 3, 0]);
+            boxed(b"moof", &[&other, &ours])
+        };
+        let offset = moof(0).len() as u32 + 8;
+        [empty(), moof(offset), boxed(b"mdat", &[&[0xee; 29]])].concat()
+    };
+    assert_eq!(frames(&bytes, bytes.len() as u64 - 15), [(0, 0), (10, 5), (20, 10)]);
+}
+
+#[test]
+fn a_run_without_its_header_is_broken_where_it_lies() {
+    let moof = boxed(b"moof", &[&boxed(b"traf", &[&boxed(b"trun", &[&words(&[0, 1])])])]);
+    let bytes = [empty(), moof].concat();
+    let wanted = empty().len() as u64 + 16;
+    assert!(matches!(open(&bytes), Err(Error::Broken { offset, .. }) if offset == wanted));
+}
