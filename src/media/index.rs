@@ -11,7 +11,7 @@ use std::ops::Range;
 pub struct Sample {
     /// Presentation time; zero is where the presentation starts.
     pub time: Time,
-    /// Its bytes in the file (Matroska: the block's element; MPEG-TS: from the packet that starts the PES).
+    /// Its bytes in the file (Matroska: the block's content; MPEG-TS: from the packet that starts the PES).
     pub span: Range<u64>,
 }
 

@@ -87,10 +87,10 @@ pub fn info(tick: u64, duration: Option<f64>) -> Vec<u8> {
     master(ids::INFO, &parts)
 }
 
-pub fn entry(number_: u64, kind: u64, codec: &str, more: &[Vec<u8>]) -> Vec<u8> {
+pub fn entry(track: u64, kind: u64, codec: &str, more: &[Vec<u8>]) -> Vec<u8> {
     let mut parts = vec![
-        number(ids::TRACK_NUMBER, number_),
-        number(ids::TRACK_UID, 100 + number_),
+        number(ids::TRACK_NUMBER, track),
+        number(ids::TRACK_UID, 100 + track),
         number(ids::TRACK_TYPE, kind),
         element(ids::CODEC_ID, codec.as_bytes()),
     ];

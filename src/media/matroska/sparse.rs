@@ -67,7 +67,8 @@ pub struct Sparse {
     grid: Grid,
     /// The place on the grid of the first shown frame.
     base: i64,
-    pub first: Time,
+    /// When the first frame of the file is shown.
+    first: Time,
     /// When the last frame begins, and its length where the block says so.
     pub last: (i64, Option<i64>),
     held: AtomicUsize,
@@ -377,15 +378,15 @@ fn stretches(
     push(clusters, 0, false);
     let ends = cues.iter().map(Some).chain([None]);
     // The last cluster of a recording that broke off may have no size; where none has, each block is stepped over.
-    let (mut from, mut unsized_) = (clusters, 0);
+    let (mut from, mut open_ended) = (clusters, 0);
     for cue in ends {
         let to = cue.map_or(u64::MAX, |cue| cue.cluster);
         if to.min(source.length()).saturating_sub(from) > apart.saturating_mul(FAR) {
             let mut walk = Walk::new(source, wanted, from, to, segment_end);
             let mut kept = from;
             while let Some((start, ticks)) = walk.cluster()? {
-                unsized_ += usize::from(!walk.is_sized());
-                if unsized_ > 1 {
+                open_ended += usize::from(!walk.is_sized());
+                if open_ended > 1 {
                     return Ok(None);
                 }
                 let ticks = i64::try_from(ticks).unwrap_or(i64::MAX);
