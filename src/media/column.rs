@@ -78,6 +78,11 @@ impl Column {
         }
         let width = 64 - (high.wrapping_sub(low) as u64).leading_zeros();
         let start = self.words.len() as u32;
+        let needed = 2 * width as usize;
+        if self.words.capacity() - self.words.len() < needed {
+            // Grown by an eighth: a table that doubles would hold three times its size for a moment.
+            self.words.reserve_exact(needed.max(self.words.len() / 8));
+        }
         let (mut word, mut filled) = (0u64, 0);
         for value in self.rest.drain(..).filter(|_| width > 0) {
             let residual = value.wrapping_sub(low) as u64;

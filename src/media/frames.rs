@@ -172,7 +172,7 @@ impl Frames {
         let mut rank = ranks.start;
         while rank < ranks.end {
             match self.ends.get(rank / BLOCK) {
-                Some(&block) if rank % BLOCK == 0 && rank + BLOCK <= ranks.end => {
+                Some(&block) if rank.is_multiple_of(BLOCK) && rank + BLOCK <= ranks.end => {
                     end = end.max(block);
                     rank += BLOCK;
                 }
@@ -245,8 +245,8 @@ impl Builder {
             self.append(entry);
         }
         self.pending.drain(..count);
-        // A table that grows doubles: both halves are held for a moment.
-        if self.frames.weight() > self.room / 3 { Err(TooLarge) } else { Ok(()) }
+        // A table that grows is held twice for a moment.
+        if self.frames.weight() > self.room / 5 * 2 { Err(TooLarge) } else { Ok(()) }
     }
 
     fn append(&mut self, entry: Entry) {

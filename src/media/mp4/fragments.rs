@@ -12,6 +12,10 @@ use super::{
     shown::Shown,
 };
 use crate::media::{Error, Source};
+use std::collections::BTreeMap;
+
+/// More subsegments than an index of a day has.
+const MOST_INDEXED: usize = 200_000;
 
 /// `sample_is_non_sync_sample`, and `sample_depends_on` others (§8.8.3.1).
 const NOT_SYNC: u32 = 0x1_0000 | 0x100_0000;
@@ -25,7 +29,7 @@ pub struct Fragments {
     /// When the last sample was decoded.
     last: Option<i64>,
     /// From the segment indexes: the fragment at that offset begins at that time.
-    indexed: Vec<(u64, i64)>,
+    indexed: BTreeMap<u64, i64>,
 }
 
 /// A value of this type is a traf's header.
@@ -43,7 +47,7 @@ impl Fragments {
     /// For the track of those defaults; `decode` is where the samples in the moov end.
     pub fn new(defaults: Defaults, audio: bool, decode: i64) -> Self {
         let last = (decode > 0).then_some(decode - 1);
-        Fragments { defaults, audio, decode, last, indexed: Vec::new() }
+        Fragments { defaults, audio, decode, last, indexed: BTreeMap::new() }
     }
 
     /// Takes the samples of the moof at `place` that are this track's.
@@ -54,7 +58,7 @@ impl Fragments {
         shown: &mut Shown,
     ) -> Result<(), Error> {
         let mut window = Window::new(source, place.end);
-        let mut indexed = self.indexed_at(place.start);
+        let mut indexed = self.indexed.get(&place.start).copied();
         // Where the media of the traf before ended: the base of the next one, if neither says another.
         let mut reached = place.start;
         window.children(place, |window, traf| match traf.is(b"traf") {
@@ -194,8 +198,9 @@ impl Fragments {
                     sync: self.audio || its_flags & NOT_SYNC == 0,
                 };
                 // Fragments may overlap: what was there already is not shown a second time.
-                if before.is_none_or(|before| self.decode > before) {
-                    shown.take(raw)?;
+                match before.is_none_or(|before| self.decode > before) {
+                    true => shown.take(raw)?,
+                    false => shown.count(offset)?,
                 }
                 self.last = Some(self.decode);
                 self.decode = self.decode.saturating_add(duration.into());
@@ -235,7 +240,7 @@ impl Fragments {
             let (size, duration) = (window.u32(at)?, window.u32(at + 4)?);
             at += 12;
             // The first bit says that this leads to another index, which says it all again and finer.
-            if size >> 31 == 0 {
+            if size >> 31 == 0 && self.indexed.len() < MOST_INDEXED {
                 let ticks = crate::media::Time::new(time, clock)
                     .ticks_at(scale, crate::media::Rounding::Nearest);
                 self.indexed.extend(ticks.map(|ticks| (offset, ticks)));
@@ -243,12 +248,6 @@ impl Fragments {
             offset = offset.saturating_add((size & 0x7fff_ffff).into());
             time = time.saturating_add(duration.into());
         }
-        self.indexed.sort_unstable();
         Ok(())
-    }
-
-    fn indexed_at(&self, offset: u64) -> Option<i64> {
-        let at = self.indexed.binary_search_by_key(&offset, |&(offset, _)| offset).ok()?;
-        self.indexed.get(at).map(|&(_, time)| time)
     }
 }

@@ -60,19 +60,24 @@ pub struct Mp4 {
 /// Reads what a file's index takes. The mdat is not touched but for a timecode track's one sample.
 pub fn open(source: &dyn Source) -> Result<Mp4, Error> {
     let mut top = Top::new(source);
-    let mut brand = None;
+    let (mut brand, mut pictures) = (None, false);
     let place = loop {
         let Some(place) = top.next()? else {
+            if pictures {
+                return Err(Error::NoTrack);
+            }
             let what = "there is no moov: the file was not finished, or its beginning is elsewhere";
             return Err(Error::broken(top.at, what));
         };
         match &place.kind {
-            b"ftyp" => {
+            b"ftyp" if place.length() >= 4 => {
                 let mut kind = [0; 4];
                 super::read_exact(source, &mut kind, place.body)?;
                 brand = Some(codec::name(kind));
             }
             b"moov" => break place,
+            // Still pictures (HEIF, AVIF) have this in a moov's place.
+            b"meta" => pictures = true,
             _ => {}
         }
     };

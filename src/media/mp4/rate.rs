@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(rate((0..500).map(|k| 77 + k * 512), 12800), ("25/1".into(), false));
         assert_eq!(rate((0..500).map(|k| k * 1001), 30000), ("30000/1001".into(), false));
         assert_eq!(rate((0..500).map(|k| k * 7), 100), ("100/7".into(), false));
-        assert_eq!(rate((0..80).map(|k| k), 30), ("30/1".into(), false));
+        assert_eq!(rate(0..80, 30), ("30/1".into(), false));
         assert_eq!(rate((0..80).map(|k| k * 33), 1000), ("1000/33".into(), false));
         assert_eq!(rate((0..80).map(|k| k * 100), 2997), ("30000/1001".into(), false));
         assert_eq!(rate([5], 10), ("10/1".into(), false));

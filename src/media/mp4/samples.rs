@@ -133,7 +133,7 @@ impl<'a> Samples<'a> {
             8 => self.size_window.u8(table.start + number).map(u32::from),
             _ => {
                 let pair = self.size_window.u8(table.start + number / 2)?;
-                Ok(u32::from(if number % 2 == 0 { pair >> 4 } else { pair & 15 }))
+                Ok(u32::from(if number.is_multiple_of(2) { pair >> 4 } else { pair & 15 }))
             }
         }
     }
@@ -213,7 +213,8 @@ struct Marks<'a> {
     window: Window<'a>,
     table: Table,
     entry: u64,
-    next: Option<u64>,
+    /// The next number in the list, counted from zero; `u64::MAX` after the last one.
+    next: u64,
     /// Numbers count from 1; a list that begins with 0 counts from 0.
     base: u64,
 }
@@ -222,23 +223,36 @@ impl<'a> Marks<'a> {
     fn new(source: &'a dyn Source, table: Table) -> Result<Self, Error> {
         let mut window = Window::new(source, table.end);
         let first = u64::from(window.u32(table.start)?);
-        Ok(Marks { window, table, entry: 1, next: Some(first), base: first.min(1) })
+        let base = first.min(1);
+        Ok(Marks { window, table, entry: 1, next: first - base, base })
     }
 
+    /// Whether that number is in the list; asked in rising order.
     #[inline]
     fn has(&mut self, number: u64) -> Result<bool, Error> {
-        while let Some(next) = self.next {
-            let wanted = number + self.base;
-            if next >= wanted {
-                return Ok(next == wanted);
-            }
-            self.next = match self.entry < self.table.count {
-                true => Some(u64::from(self.window.u32(self.table.start + self.entry * 4)?)),
-                false => None,
-            };
-            self.entry += 1;
+        if number < self.next { Ok(false) } else { self.reach(number) }
+    }
+
+    #[cold]
+    fn reach(&mut self, number: u64) -> Result<bool, Error> {
+        while self.next < number {
+            self.step()?;
         }
-        Ok(false)
+        let has = self.next == number;
+        if has {
+            self.step()?;
+        }
+        Ok(has)
+    }
+
+    fn step(&mut self) -> Result<(), Error> {
+        self.next = match self.entry < self.table.count {
+            true => u64::from(self.window.u32(self.table.start + self.entry * 4)?)
+                .saturating_sub(self.base),
+            false => u64::MAX,
+        };
+        self.entry += 1;
+        Ok(())
     }
 }
 

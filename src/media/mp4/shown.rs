@@ -11,7 +11,7 @@ use crate::media::{
 };
 
 /// The most heap bytes a table may take while it's made.
-pub const ROOM: usize = 48 << 20;
+pub const ROOM: usize = 56 << 20;
 
 /// A value of this type takes samples from wherever they come (the moov, the fragments) and keeps those shown.
 pub struct Shown {
@@ -88,17 +88,24 @@ impl Shown {
         Ok(samples.decode_end())
     }
 
+    /// Counts a sample that the tables tell of. A sample has bytes of its own: more samples than bytes is a table
+    /// that lies.
+    #[inline]
+    pub fn count(&mut self, offset: u64) -> Result<(), Error> {
+        self.taken += 1;
+        match self.taken > self.length {
+            true => Err(Error::broken(
+                offset,
+                "the tables tell of more samples than the file has bytes",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Takes the next sample in decode order. One whose bytes the file hasn't got isn't there.
     #[inline]
     pub fn take(&mut self, raw: Raw) -> Result<(), Error> {
-        // A sample has bytes of its own: more samples than bytes is a table that lies.
-        self.taken += 1;
-        if self.taken > self.length {
-            return Err(Error::broken(
-                raw.offset,
-                "the tables tell of more samples than the file has bytes",
-            ));
-        }
+        self.count(raw.offset)?;
         if raw.offset >= self.length {
             return Ok(());
         }

@@ -131,3 +131,14 @@ fn a_run_without_its_header_is_broken_where_it_lies() {
     let wanted = empty().len() as u64 + 16;
     assert!(matches!(open(&bytes), Err(Error::Broken { offset, .. }) if offset == wanted));
 }
+
+#[test]
+fn a_run_of_endless_samples_that_take_no_time_ends() {
+    let one = fragment(&[BASE_IS_MOOF | 8, 1, 0], Some(50), 1);
+    let mut many = one.clone();
+    let at = many.windows(4).position(|four| four == b"trun").unwrap() + 8;
+    many[at..at + 4].copy_from_slice(&[0xff; 4]);
+    assert!(
+        refusal(&[empty(), one, many].concat()).contains("more samples than the file has bytes")
+    );
+}
