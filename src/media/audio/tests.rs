@@ -85,6 +85,16 @@ fn an_mp3_is_walked_behind_its_tags() {
 }
 
 #[test]
+fn a_table_stands_behind_the_side_information_of_one_channel_too() {
+    let mut mono = mp3_frame();
+    mono[3] = 0xC0;
+    let mut xing = mono.clone();
+    xing[21..25].copy_from_slice(b"Xing");
+    let bytes = [xing, mono.repeat(4)].concat();
+    assert_eq!(found(&bytes, 0, 1), Some((0, 0, 384..768)));
+}
+
+#[test]
 fn headers_of_mpeg_audio_say_how_long_a_frame_is() {
     for (bytes, size, samples, rate) in [
         ([0xFF, 0xFB, 0x90, 0x00], 417, 1152, 44_100),
