@@ -97,7 +97,7 @@ fn measure(path: &str) -> Result<String, media::Error> {
     for _ in 0..5 {
         let begun = own_time();
         for _ in 0..1_000_000 {
-            let ticks = i128::from(end.ticks) * i128::from(random() >> 32) >> 32;
+            let ticks = (i128::from(end.ticks) * i128::from(random() >> 32)) >> 32;
             black_box(index.find(&source, Time::new(ticks as i64, end.scale))?);
         }
         fastest = fastest.min(own_time() - begun);

@@ -211,6 +211,8 @@ mod tests {
         for odd in [1, 127, 128, 129, 255, 299] {
             let values: Vec<_> = (0..300).map(|i| i * 10 + i64::from(i == odd)).collect();
             assert_eq!(column(Column::rising(), &values).even_step(), None, "{odd}");
+            let jump: Vec<_> = (0..300).map(|i| i * 10 + i64::from(i >= odd)).collect();
+            assert_eq!(column(Column::rising(), &jump).even_step(), None, "{odd}");
         }
     }
 

@@ -415,6 +415,20 @@ mod tests {
     }
 
     #[test]
+    fn reordered_pictures_need_no_sort() {
+        let mut builder = Builder::new(10, ROOM, 1);
+        for group in 0..200 {
+            for (at, ticks) in [0, 4, 2, 1, 3].into_iter().enumerate() {
+                builder
+                    .push(entry(group * 5 + ticks, group as u64 * 5 + at as u64, at == 0))
+                    .unwrap();
+            }
+        }
+        assert!(!builder.disordered);
+        assert_eq!(builder.finish(vec![]).unwrap().times.even_step(), Some(1));
+    }
+
+    #[test]
     fn samples_out_of_all_order_are_sorted() {
         let entries: Vec<_> =
             (0..1000u64).map(|i| entry((i * 7 % 1000) as i64, i, i % 10 == 0)).collect();

@@ -140,6 +140,9 @@ mod tests {
         let ntsc = |scale: i64| (0..2000).map(move |k| (k * 1001 * scale + 15000) / 30000);
         assert_eq!(rate(ntsc(1000), 1000), ("30000/1001".into(), false));
         assert_eq!(rate(ntsc(600), 600), ("30000/1001".into(), false));
+        let second = |n: i64, d: i64| (0..30).map(move |k| (k * d * 1000 + n / 2) / n);
+        assert_eq!(rate(second(30000, 1001), 1000), ("30000/1001".into(), false));
+        assert_eq!(rate(second(30, 1), 1000), ("30/1".into(), false));
         assert_eq!(rate((0..2000).map(|k| k * 1000 / 24), 1000), ("24/1".into(), false));
     }
 

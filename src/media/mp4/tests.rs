@@ -289,7 +289,10 @@ fn the_sync_table_is_absent_empty_or_counts_from_zero() {
     assert_eq!(sync(Some(vec![0, 5]), 70), (7, 50, false));
     assert_eq!(sync(Some(vec![4]), 10), (1, 30, true));
     assert_eq!(sync(Some(vec![1, 99]), 70), (7, 0, false));
-    assert_eq!(sync(Some(vec![1, 6, 3, 8]), 90), (9, 70, false));
+    // A list that isn't in order is read on from where it goes on.
+    assert_eq!(sync(Some(vec![1, 6, 2, 3, 4, 5, 8]), 90), (9, 70, false));
+    let empty = Film { sync: Some(vec![]), ..film() }.bytes();
+    assert_eq!(index(&empty).layout().sync_samples, Some(1));
 }
 
 #[test]
@@ -463,6 +466,35 @@ fn of_the_media_only_the_first_timecode_is_read() {
     let end = bytes.len() as u64 - film.moov(0).len() as u64;
     let [read] = &touched(bytes, MEDIA..end)[..] else { panic!("more than one read") };
     assert_eq!(*read, MEDIA..MEDIA + 4);
+}
+
+/// The trak alone, with its samples from `media` on.
+fn trak(film: &Film, media: u64) -> Vec<u8> {
+    let moov = film.moov(media);
+    let at = moov.windows(4).position(|four| four == b"trak").unwrap() - 4;
+    moov[at..].to_vec()
+}
+
+#[test]
+fn times_are_looked_up_in_the_first_video_that_shows_anything() {
+    let video = Film { samples: vec![(10, 0, 5); 4], ..film() };
+    let sound = Film { samples: vec![(7, 0, 5); 3], handler: *b"soun", sync: None, ..film() };
+    let second =
+        |front: Film, behind: &Film| Film { in_moov: trak(behind, MEDIA), ..front }.bytes();
+    assert_eq!(times(&second(sound.clone(), &video)), [0, 10, 20, 30]);
+    assert_eq!(times(&second(video.clone(), &sound)), [0, 10, 20, 30]);
+    // Nothing of the first one's is in the file.
+    let lost = Film { in_moov: trak(&sound, MEDIA), ..video.clone() };
+    let lost =
+        [boxed(b"ftyp", &[b"isom", &[0; 4]]), boxed(b"mdat", &[&[0xee; 15]]), lost.moov(1 << 20)]
+            .concat();
+    assert_eq!(times(&lost), [0, 7, 14]);
+    // Chapters' pictures come last, though they lie first.
+    let chapters = boxed(b"tref", &[&boxed(b"chap", &[&words(&[1])])]);
+    let mut listed = trak(&Film { in_trak: chapters, ..sound }, MEDIA);
+    let id = listed.windows(4).position(|four| four == b"tkhd").unwrap() + 16;
+    listed[id..id + 4].copy_from_slice(&words(&[2]));
+    assert_eq!(times(&Film { in_moov: listed, ..video }.bytes()), [0, 7, 14]);
 }
 
 #[test]
