@@ -73,3 +73,30 @@ fn cue(
     let length = reader.length();
     Ok(ticks.zip(cluster.filter(|&at| at < length)).map(|(ticks, cluster)| Cue { ticks, cluster }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::{cue, master};
+    use super::*;
+
+    fn of_track_1(points: &[Vec<u8>], apart: u64) -> Vec<(i64, u64)> {
+        let bytes = [master(ids::CUES, points), vec![0; 1000]].concat();
+        let cues = Reader::new(&bytes).element(0).unwrap().unwrap();
+        let cues = read(&bytes, &cues, 100, 1, apart).unwrap();
+        cues.iter().map(|cue| (cue.ticks, cue.cluster)).collect()
+    }
+
+    #[test]
+    fn cues_are_those_of_the_track_and_count_from_the_segment() {
+        let points = [cue(0, 1, 0), cue(5, 2, 10), cue(40, 1, 50), cue(80, 1, 60), cue(120, 1, 90)];
+        assert_eq!(of_track_1(&points, 0), [(0, 100), (40, 150), (80, 160), (120, 190)]);
+        assert_eq!(of_track_1(&points, 40), [(0, 100), (40, 150), (120, 190)]);
+    }
+
+    #[test]
+    fn cues_that_do_not_rise_are_of_no_use() {
+        assert_eq!(of_track_1(&[cue(40, 1, 0), cue(0, 1, 50)], 0), []);
+        assert_eq!(of_track_1(&[cue(0, 1, 50), cue(40, 1, 0)], 0), []);
+        assert_eq!(of_track_1(&[cue(0, 1, 50), cue(40, 1, u64::MAX)], 0), [(0, 150)]);
+    }
+}

@@ -100,9 +100,11 @@ fn a_group_whose_child_leaves_it_is_no_frame() {
 
 #[test]
 fn a_block_before_the_segments_zero_has_no_time() {
-    let late = cluster(100, &[simple(1, -101, true), simple(1, -100, true), simple(1, 0, false)]);
+    let late = cluster(100, &[simple(1, -101, true), simple(1, -100, false), simple(1, 0, true)]);
     let bytes = file(&[info(1_000_000, None), tracks(), late]);
     assert_eq!(times(&walked(&bytes), &bytes), [0, 100]);
+    let found = walked(&bytes).find(&bytes, millis(50)).unwrap().unwrap();
+    assert_eq!((found.sync.time, found.later), (millis(100), true));
 }
 
 #[test]
