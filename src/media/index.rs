@@ -11,7 +11,7 @@ use std::ops::Range;
 pub struct Sample {
     /// Presentation time; zero is where the presentation starts.
     pub time: Time,
-    /// Its bytes in the file (Matroska: the block's element; MPEG-TS: from the packet that starts the PES).
+    /// Its bytes in the file (Matroska: the block's content; MPEG-TS: from the packet that starts the PES).
     pub span: Range<u64>,
 }
 
@@ -73,6 +73,12 @@ pub enum Container {
     Matroska,
     /// MPEG-TS, in packets of 188 or 192 bytes.
     MpegTs,
+    /// WAV and RF64.
+    Wav,
+    /// MPEG audio, layers I to III.
+    Mp3,
+    /// AAC in ADTS.
+    Adts,
 }
 
 /// A value of this type says how a file is laid out, for people.

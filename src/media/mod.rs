@@ -1,9 +1,11 @@
 //! Bytes to time: which container a file is, an index of it, and from a time to the bytes that show it.
 //! Knows no HTTP, no async, no logging, and never touches a mapping: it reads through [`Source`].
 
+mod audio;
 pub mod column;
 pub mod frames;
 pub mod index;
+pub mod matroska;
 pub mod mp4;
 pub mod time;
 pub mod timecode;
@@ -71,6 +73,12 @@ pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
     // One arm a container: `recognises(head)`, then its `open(source)`.
     if mp4::recognises(head) {
         return Ok(Box::new(mp4::open(source)?));
+    }
+    if matroska::recognises(head) {
+        return matroska::open(source);
+    }
+    if audio::recognises(head) {
+        return audio::open(source);
     }
     Err(Error::Unknown)
 }

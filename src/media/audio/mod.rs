@@ -1,0 +1,285 @@
+//! Files of sound alone whose frames can be found without decoding: WAV by arithmetic, MP3 and ADTS AAC by a walk
+//! from frame header to frame header. Every frame is a sync sample. Ogg is not read: where its packets begin in
+//! time is known to the decoders of what it holds.
+
+mod adts;
+mod mp3;
+mod wav;
+
+use super::frames::{Builder, Entry, Frames};
+use super::{
+    Container, Error, Found, Index, Kind, Layout, Sample, Source, StartTimecode, Time, Track,
+    read_up_to,
+};
+use std::ops::Range;
+
+/// Heap bytes that a table may take while it is made.
+const ROOM: usize = 48 << 20;
+/// Frames that must follow each other for bytes to be taken for a stream of them.
+const IN_A_ROW: usize = 3;
+/// How far apart two frames may be for the bytes between them to be passed over as damage.
+const MOST_DAMAGE: u64 = 64 << 10;
+
+/// Whether these are the first bytes of such a file.
+pub fn recognises(head: &[u8]) -> bool {
+    // Where a first frame with its table of positions was blanked out, zeros are left, and sound follows soon.
+    let reach = if head.starts_with(&[0; 16]) { 1024 } else { 1 };
+    let mut starts = (0..reach).filter_map(|skip| head.get(skip..));
+    wav::recognises(head)
+        || head.starts_with(b"ID3")
+        || starts.any(|frame| adts::header(frame).is_some() || mp3::header(frame).is_some())
+}
+
+/// The index of a file of sound.
+pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
+    let mut head = [0; 16];
+    let filled = read_up_to(source, &mut head, 0)?;
+    if wav::recognises(head.get(..filled).unwrap_or_default()) {
+        return Ok(Box::new(wav::open(source)?));
+    }
+    let start = after_id3(source)?;
+    if let Some(first) = stream(source, start, adts::header)? {
+        return Ok(Box::new(adts::open(source, first)?));
+    }
+    match stream(source, start, mp3::header)? {
+        Some(first) => Ok(Box::new(mp3::open(source, first)?)),
+        None => Err(Error::Unknown),
+    }
+}
+
+/// A value of this type is the header of a frame, as much as a walk needs: frames with the same `kind` are of one
+/// stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    kind: u32,
+    /// Header and all, in bytes.
+    size: u32,
+    samples: u32,
+    rate: u32,
+    channels: u16,
+}
+
+/// Bytes that any of the headers needs.
+const HEADER: usize = 8;
+
+fn header_at(
+    source: &dyn Source,
+    at: u64,
+    parse: fn(&[u8]) -> Option<Header>,
+) -> Result<Option<Header>, Error> {
+    let mut bytes = [0; HEADER];
+    let filled = read_up_to(source, &mut bytes, at)?;
+    Ok(bytes.get(..filled).and_then(parse))
+}
+
+/// Where the content begins after ID3v2 tags: their sizes are numbers of seven bits a byte (ID3v2.4 §3.1).
+fn after_id3(source: &dyn Source) -> Result<u64, Error> {
+    let mut at = 0_u64;
+    loop {
+        let mut tag = [0; 10];
+        let filled = read_up_to(source, &mut tag, at)?;
+        let &[b'I', b'D', b'3', _, _, flags, a, b, c, d] = &tag else { return Ok(at) };
+        if filled < tag.len() || (a | b | c | d) & 0x80 != 0 {
+            return Ok(at);
+        }
+        let size = [a, b, c, d].iter().fold(0, |size, &byte| size << 7 | u64::from(byte));
+        let footer = if flags & 0x10 != 0 { 10 } else { 0 };
+        at = at.saturating_add(10 + size + footer);
+    }
+}
+
+/// Where a stream of frames begins, at or soon after `start`.
+fn stream(
+    source: &dyn Source,
+    start: u64,
+    parse: fn(&[u8]) -> Option<Header>,
+) -> Result<Option<u64>, Error> {
+    let mut bytes = vec![0; MOST_DAMAGE as usize];
+    let filled = read_up_to(source, &mut bytes, start)?;
+    bytes.truncate(filled);
+    for skip in 0..filled {
+        if bytes.get(skip) != Some(&0xFF) || bytes.get(skip..).and_then(parse).is_none() {
+            continue;
+        }
+        if is_row(source, start + skip as u64, parse)? {
+            return Ok(Some(start + skip as u64));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether several frames of one kind follow each other at `at`, or fewer that end with the file.
+fn is_row(
+    source: &dyn Source,
+    mut at: u64,
+    parse: fn(&[u8]) -> Option<Header>,
+) -> Result<bool, Error> {
+    let mut kind = None;
+    for number in 0..IN_A_ROW {
+        match header_at(source, at, parse)? {
+            Some(header) if kind.is_none_or(|kind| kind == header.kind) => {
+                kind = Some(header.kind);
+                at = at.saturating_add(header.size.into());
+            }
+            _ => return Ok(number > 0 && at == source.length()),
+        }
+    }
+    Ok(true)
+}
+
+/// The frames of a stream from `first` on, each shown after the one before it.
+fn walk(
+    source: &dyn Source,
+    first: u64,
+    parse: fn(&[u8]) -> Option<Header>,
+) -> Result<(Header, Frames, i64), Error> {
+    let Some(lead) = header_at(source, first, parse)? else { return Err(Error::NoTrack) };
+    let mut builder = Builder::new(lead.rate, ROOM, 1);
+    let (mut at, mut ticks) = (first, 0_i64);
+    let mut page = Page { source, bytes: vec![0; 4096], from: 0, filled: 0 };
+    while let Some(next) = page.header(at, parse)?.filter(|next| next.kind == lead.kind) {
+        // The last one may be cut off.
+        let end = at.saturating_add(next.size.into()).min(source.length());
+        push(&mut builder, ticks, at..end)?;
+        ticks = ticks.saturating_add(next.samples.into());
+        at = end;
+    }
+    // Tags may follow; more sound behind what is none has no time that can be known.
+    if stream(source, at, parse)?.is_some() {
+        return Err(Error::broken(at, "bytes between the frames that belong to none"));
+    }
+    let frames = builder.finish(Vec::new()).map_err(|_| too_large(at))?;
+    Ok((lead, frames, ticks))
+}
+
+/// A value of this type reads a page at a time, for headers that are near to each other.
+struct Page<'a> {
+    source: &'a dyn Source,
+    bytes: Vec<u8>,
+    from: u64,
+    filled: usize,
+}
+
+impl Page<'_> {
+    fn header(
+        &mut self,
+        at: u64,
+        parse: fn(&[u8]) -> Option<Header>,
+    ) -> Result<Option<Header>, Error> {
+        let inside = at.checked_sub(self.from).and_then(|skip| usize::try_from(skip).ok());
+        let skip = match inside.filter(|skip| skip.saturating_add(HEADER) <= self.filled) {
+            Some(skip) => skip,
+            None => {
+                self.filled = read_up_to(self.source, &mut self.bytes, at)?;
+                self.from = at;
+                0
+            }
+        };
+        Ok(self.bytes.get(skip..self.filled).and_then(parse))
+    }
+}
+
+fn push(builder: &mut Builder, ticks: i64, span: Range<u64>) -> Result<(), Error> {
+    let size = u32::try_from(span.end - span.start).unwrap_or(u32::MAX);
+    let entry = Entry { ticks, offset: span.start, size, sync: true, part: 0 };
+    builder.push(entry).map_err(|_| too_large(span.start))
+}
+
+fn too_large(offset: u64) -> Error {
+    Error::broken(offset, "more frames than an index can hold")
+}
+
+/// A value of this type is the index of a file of sound.
+struct Sound {
+    track: [Track; 1],
+    layout: Layout,
+    frames: Frames,
+    duration: Time,
+}
+
+impl Sound {
+    /// `samples` of sound in `frames`, by whose clock they are counted.
+    fn new(
+        container: Container,
+        codec: &str,
+        channels: u16,
+        frames: Frames,
+        samples: i64,
+    ) -> Result<Sound, Error> {
+        if frames.is_empty() {
+            return Err(Error::NoTrack);
+        }
+        let duration = Time::new(samples, frames.scale());
+        let track = Track {
+            id: 1,
+            codec: codec.to_owned(),
+            kind: Kind::Audio,
+            duration: Some(duration),
+            sample_rate: Some(frames.scale()),
+            channels: Some(channels),
+            ..Track::default()
+        };
+        let count = Some(frames.len() as u64);
+        let layout = Layout {
+            container,
+            brand: None,
+            fragmented: false,
+            tables: None,
+            frames: count,
+            sync_samples: count,
+        };
+        Ok(Sound { track: [track], layout, frames, duration })
+    }
+}
+
+impl Index for Sound {
+    fn tracks(&self) -> &[Track] {
+        &self.track
+    }
+
+    fn main_track(&self) -> &Track {
+        let [track] = &self.track;
+        track
+    }
+
+    fn start_timecode(&self) -> Option<&StartTimecode> {
+        None
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn duration(&self) -> Option<Time> {
+        Some(self.duration)
+    }
+
+    fn find(&self, _: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
+        let is_heard = !time.is_negative() && time < self.duration;
+        Ok(if is_heard { self.frames.find(time) } else { None })
+    }
+
+    fn frame(&self, _: &dyn Source, number: u64) -> Result<Option<Found>, Error> {
+        Ok(usize::try_from(number).ok().and_then(|rank| self.frames.found(rank)))
+    }
+
+    fn sync_samples(&self, _: &dyn Source, from: Time, most: usize) -> Result<Vec<Sample>, Error> {
+        Ok(self.frames.sync_samples(from, most))
+    }
+
+    fn span(
+        &self,
+        source: &dyn Source,
+        from: Time,
+        to: Option<Time>,
+    ) -> Result<Option<Range<u64>>, Error> {
+        Ok(self.find(source, from)?.and_then(|_| self.frames.span(from, to)))
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.frames.weight()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,375 @@
+//! The walk over the clusters: from block header to block header of one track; what the blocks hold is never read.
+//! Steps over damage as ffmpeg does, at the next element of the Segment that can be recognised.
+//!
+//! ```text
+//! Cluster        Timestamp, then SimpleBlocks and BlockGroups in decode order (RFC 9559 §5.1.3)
+//!   SimpleBlock  track: vint | time: i16, from the cluster's | flags: key, lacing | (laces) | frames
+//!   BlockGroup   Block: the same without the key flag; ReferenceBlock: it is no key; BlockDuration
+//! ```
+
+use super::ebml::{Element, Reader, size_of, vint};
+use super::ids;
+use crate::media::{Error, Source};
+use std::ops::Range;
+
+const KEY: u8 = 0x80;
+const LACING: u8 = 0x06;
+
+/// A value of this type is one frame of the track that is walked, in the Segment's ticks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    pub time: i64,
+    /// The content of the SimpleBlock or Block: what ffprobe's `pos` points to. Frames of a lace share it.
+    pub span: Range<u64>,
+    pub key: bool,
+    /// Where the cluster begins that holds it.
+    pub cluster: u64,
+    pub duration: Option<u64>,
+}
+
+/// A value of this type is what the walk needs to know of its track.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    pub track: u64,
+    /// CodecDelay in ticks: decoded before the time that the block bears.
+    pub delay: i64,
+    /// DefaultDuration and TimestampScale in nanoseconds: where the frames of a lace are.
+    pub frame: u64,
+    pub tick: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Cluster {
+    start: u64,
+    end: Option<u64>,
+    time: u64,
+}
+
+/// A value of this type is a walk over clusters, from one element of the Segment on.
+pub struct Walk<'a> {
+    pub reader: Reader<'a>,
+    wanted: Wanted,
+    at: u64,
+    until: u64,
+    segment_end: Option<u64>,
+    cluster: Option<Cluster>,
+    lace: Option<Lace>,
+}
+
+struct Lace {
+    block: Block,
+    number: u64,
+    count: u64,
+    duration: u64,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk from the element of the Segment at `from`, up to the first one at or after `until`.
+    pub fn new(
+        source: &'a dyn Source,
+        wanted: Wanted,
+        from: u64,
+        until: u64,
+        segment_end: Option<u64>,
+    ) -> Self {
+        let reader = Reader::new(source);
+        let until = until.min(reader.length());
+        Self { reader, wanted, at: from, until, segment_end, cluster: None, lace: None }
+    }
+
+    /// The next frame of the track, in file order.
+    pub fn block(&mut self) -> Result<Option<Block>, Error> {
+        loop {
+            if let Some(block) = self.laced() {
+                return Ok(Some(block));
+            }
+            if let Some(cluster) = self.cluster {
+                if let Some(block) = self.in_cluster(cluster)? {
+                    return Ok(Some(block));
+                }
+            } else if self.next_cluster()?.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Steps to the next cluster without a look into this one: its offset and time. Where this one's size is
+    /// not known, its children are hopped over.
+    pub fn cluster(&mut self) -> Result<Option<(u64, u64)>, Error> {
+        self.leave()?;
+        let Some(start) = self.next_cluster()? else { return Ok(None) };
+        // The time is the first child, but for a CRC-32.
+        while let Some(cluster) = self.cluster {
+            let Some(child) = self.reader.element(self.at)? else { break };
+            if matches!(child.id, ids::SIMPLE_BLOCK | ids::BLOCK_GROUP) {
+                break;
+            }
+            self.in_cluster(cluster)?;
+            if child.id == ids::TIMESTAMP {
+                break;
+            }
+        }
+        Ok(Some((start, self.cluster.map_or(0, |cluster| cluster.time))))
+    }
+
+    /// Whether the cluster that was stepped to says where it ends.
+    pub fn is_sized(&self) -> bool {
+        self.cluster.is_none_or(|cluster| cluster.end.is_some())
+    }
+
+    /// The first whole element of that id in the Segment, over all clusters.
+    pub fn find(&mut self, id: u32) -> Result<Option<Element>, Error> {
+        loop {
+            self.leave()?;
+            match self.next(id)? {
+                Some(Element { id: ids::CLUSTER, start, body, end }) => {
+                    self.at = body;
+                    self.cluster = Some(Cluster { start, end, time: 0 });
+                }
+                found => return Ok(found),
+            }
+        }
+    }
+
+    fn leave(&mut self) -> Result<(), Error> {
+        while let Some(current) = self.cluster {
+            match current.end {
+                Some(end) => {
+                    self.at = end;
+                    self.cluster = None;
+                }
+                None => {
+                    self.in_cluster(current)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters the next cluster at `self.at`, over all other elements of the Segment.
+    fn next_cluster(&mut self) -> Result<Option<u64>, Error> {
+        let Some(Element { start, body, end, .. }) = self.next(ids::CLUSTER)? else {
+            return Ok(None);
+        };
+        self.at = body;
+        self.cluster = Some(Cluster { start, end, time: 0 });
+        Ok(Some(start))
+    }
+
+    /// Goes to the next cluster or element of that id.
+    fn next(&mut self, id: u32) -> Result<Option<Element>, Error> {
+        loop {
+            if self.at >= self.until {
+                return Ok(None);
+            }
+            let element = self.reader.element(self.at)?;
+            let past_segment = self.segment_end.is_some_and(|end| self.at >= end);
+            match element {
+                Some(element) if element.id == ids::CLUSTER || element.id == id => {
+                    return Ok(Some(element));
+                }
+                // Another file begins: its times are its own.
+                Some(element) if ids::is_level_0(element.id) => return Ok(None),
+                Some(element) if !past_segment || ids::is_level_1(element.id) => {
+                    match element.end {
+                        Some(end) if end <= self.reader.length() => self.at = end,
+                        _ => self.recover(element.start)?,
+                    }
+                }
+                _ if past_segment => return Ok(None),
+                _ => self.recover(self.at)?,
+            }
+        }
+    }
+
+    /// One child of the cluster: a frame where it is a block of the track with a time.
+    fn in_cluster(&mut self, cluster: Cluster) -> Result<Option<Block>, Error> {
+        let length = self.reader.length();
+        if cluster.end.is_some_and(|end| self.at >= end) || self.at >= length {
+            self.cluster = None;
+            return Ok(None);
+        }
+        let child = match self.reader.element(self.at)? {
+            Some(child) if ids::is_level_1(child.id) || ids::is_level_0(child.id) => {
+                self.cluster = None;
+                return Ok(None);
+            }
+            child => child,
+        };
+        let whole = child.and_then(|child| {
+            let end = child.end.filter(|&end| end <= cluster.end.unwrap_or(length).min(length))?;
+            Some((child, end))
+        });
+        let Some((child, end)) = whole else {
+            self.cluster = None;
+            self.recover(self.at)?;
+            return Ok(None);
+        };
+        self.at = end;
+        match child.id {
+            ids::TIMESTAMP => {
+                let time = self.reader.unsigned(&child, 0)?;
+                self.cluster = Some(Cluster { time, ..cluster });
+                Ok(None)
+            }
+            ids::SIMPLE_BLOCK => self.frame(&child, cluster, None, None),
+            ids::BLOCK_GROUP => self.group(&child, cluster),
+            _ => Ok(None),
+        }
+    }
+
+    fn group(&mut self, group: &Element, cluster: Cluster) -> Result<Option<Block>, Error> {
+        let (mut at, end) = (group.body, group.end.unwrap_or(group.body));
+        let (mut block, mut duration, mut key) = (None, None, true);
+        while let Some(child) = self.reader.child(&mut at, Some(end))? {
+            match child.id {
+                ids::BLOCK => {
+                    if !self.is_wanted(&child)? {
+                        return Ok(None);
+                    }
+                    block = Some(child);
+                }
+                ids::BLOCK_DURATION => duration = Some(self.reader.unsigned(&child, 0)?),
+                ids::REFERENCE_BLOCK => key = false,
+                _ => {}
+            }
+        }
+        if at < end {
+            // A child leaves the group: the writer was cut off here, or the bytes are not what they were.
+            self.cluster = None;
+            self.recover(at)?;
+            return Ok(None);
+        }
+        match block {
+            Some(block) => self.frame(&block, cluster, duration, Some(key)),
+            None => Ok(None),
+        }
+    }
+
+    fn is_wanted(&mut self, block: &Element) -> Result<bool, Error> {
+        let head = self.reader.bytes(block.body, size_of(block).min(8) as usize)?;
+        Ok(vint(head).is_some_and(|(number, _)| number == Some(self.wanted.track)))
+    }
+
+    fn frame(
+        &mut self,
+        block: &Element,
+        cluster: Cluster,
+        duration: Option<u64>,
+        key: Option<bool>,
+    ) -> Result<Option<Block>, Error> {
+        let size = size_of(block);
+        let head = self.reader.bytes(block.body, size.min(16) as usize)?;
+        let Some((Some(track), skip)) = vint(head) else { return Ok(None) };
+        if track != self.wanted.track {
+            return Ok(None);
+        }
+        let Some(&[high, low, flags]) = head.get(skip..skip + 3) else { return Ok(None) };
+        let offset = i64::from(i16::from_be_bytes([high, low]));
+        // Before the Segment's zero there is no time (but for what CodecDelay takes off).
+        let time = i64::try_from(cluster.time).ok().and_then(|time| time.checked_add(offset));
+        let time = time.filter(|&time| time >= 0).and_then(|time| {
+            let time = time.checked_sub(self.wanted.delay)?;
+            time.checked_mul(i64::try_from(self.wanted.tick).ok()?)?;
+            Some(time)
+        });
+        let (Some(time), Some(end)) = (time, block.end) else { return Ok(None) };
+        let found = Block {
+            time,
+            span: block.body..end,
+            key: key.unwrap_or(flags & KEY != 0),
+            cluster: cluster.start,
+            duration: duration.filter(|&duration| duration > 0),
+        };
+        if flags & LACING == 0 {
+            return Ok(Some(found));
+        }
+        let Some(count) = self.laces(block.body + skip as u64 + 3, end, flags & LACING)? else {
+            return Ok(None);
+        };
+        let whole = found.duration.or_else(|| {
+            (self.wanted.frame.checked_mul(count)?.checked_div(self.wanted.tick))
+                .filter(|&duration| duration > 0)
+        });
+        if let Some(duration) = whole.filter(|&duration| duration >= count && duration < 1 << 48) {
+            self.lace = Some(Lace { block: found.clone(), number: 1, count, duration });
+        }
+        Ok(Some(found))
+    }
+
+    /// How many frames a lace holds, where their sizes fit into the block (RFC 9559 §10.3).
+    fn laces(&mut self, at: u64, end: u64, lacing: u8) -> Result<Option<u64>, Error> {
+        let bytes = self.reader.bytes(at, (end - at).min(4096) as usize)?;
+        let Some((&more, mut sizes)) = bytes.split_first() else { return Ok(None) };
+        let left = end - at - 1;
+        let fits = match lacing {
+            0x02 => xiph(&mut sizes, more).is_some_and(|sum| sum <= left),
+            0x04 => left.is_multiple_of(u64::from(more) + 1),
+            _ => ebml(&mut sizes, more).is_some_and(|sum| sum <= left),
+        };
+        Ok(fits.then_some(u64::from(more) + 1))
+    }
+
+    fn laced(&mut self) -> Option<Block> {
+        let lace = self.lace.as_mut()?;
+        if lace.number >= lace.count {
+            self.lace = None;
+            return None;
+        }
+        let after = lace.duration * lace.number / lace.count;
+        lace.number += 1;
+        let time = lace.block.time.checked_add(after as i64)?;
+        Some(Block { time, ..lace.block.clone() })
+    }
+
+    /// Goes on at the next element of the Segment that can be recognised after the damage at `from`.
+    fn recover(&mut self, from: u64) -> Result<(), Error> {
+        let mut at = from.saturating_add(1);
+        while at < self.until {
+            let bytes = self.reader.bytes(at, 4096)?;
+            let found = bytes.windows(4).position(|four| {
+                matches!(four[0], 0x10..=0x1F)
+                    && ids::is_level_1(four.iter().fold(0, |id, &byte| id << 8 | u32::from(byte)))
+            });
+            if let Some(skip) = found {
+                self.at = at + skip as u64;
+                return Ok(());
+            }
+            if bytes.len() < 4 {
+                break;
+            }
+            at += bytes.len() as u64 - 3;
+        }
+        self.at = self.until;
+        Ok(())
+    }
+}
+
+fn xiph(bytes: &mut &[u8], sizes: u8) -> Option<u64> {
+    let mut sum = 0_u64;
+    for _ in 0..sizes {
+        loop {
+            let (&byte, rest) = bytes.split_first()?;
+            *bytes = rest;
+            sum += u64::from(byte);
+            if byte != 255 {
+                break;
+            }
+        }
+    }
+    Some(sum)
+}
+
+/// The first size as it is, the others as differences, all of them vints (RFC 9559 §10.3.3).
+fn ebml(bytes: &mut &[u8], sizes: u8) -> Option<u64> {
+    let (mut sum, mut size) = (0_u64, 0_i64);
+    for number in 0..sizes {
+        let (value, length) = vint(bytes)?;
+        *bytes = bytes.get(length..)?;
+        let value = i64::try_from(value?).ok()?;
+        let middle = (1_i64 << (7 * length - 1)) - 1;
+        size = if number == 0 { value } else { size.checked_add(value - middle)? };
+        sum = sum.checked_add(u64::try_from(size).ok()?)?;
+    }
+    Some(sum)
+}

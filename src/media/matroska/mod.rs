@@ -1,0 +1,378 @@
+//! Matroska and WebM: from a time to a block (RFC 9559). Reads the head, the Cues and block headers; never a frame.
+//!
+//! ```text
+//! EBML header   DocType
+//! Segment       size may be unknown; positions count from its content
+//!   SeekHead    where the others are            Info    TimestampScale, Duration
+//!   Tracks      numbers, codecs, rates          Tags    TIMECODE
+//!   Cues        time -> cluster, a hint         Cluster*   Timestamp, then blocks in decode order
+//! ```
+//! A file of moderate size is walked block by block into a table ([`part`]), and so is one whose frames can't be
+//! numbered otherwise. A long film with a frame rate is taken in stretches, walked when they are asked for
+//! ([`sparse`]). A frame's place is its block's content, as ffprobe's `pos` has it; a span that is to be decoded
+//! begins at the cluster that holds the sync sample.
+
+mod blocks;
+mod clock;
+mod codec;
+mod cues;
+mod ebml;
+mod head;
+mod ids;
+#[cfg(test)]
+mod made;
+mod part;
+mod sparse;
+#[cfg(test)]
+mod tests;
+
+use super::frames::Frames;
+use super::timecode::{Counting, Timecode};
+use super::{
+    Container, Error, Found, Index, Kind, Layout, Rate, Sample, Source, StartTimecode, Time, Track,
+};
+use blocks::Wanted;
+use clock::{Clock, Grid};
+use head::Head;
+use part::{Part, Recipe};
+use sparse::{Answer, Sparse};
+use std::ops::Range;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Bytes of clusters up to which a file is walked at once: some ten milliseconds' work.
+const SMALL: u64 = 64 << 20;
+/// Heap bytes that the walk of a file may take.
+const ROOM: usize = 60 << 20;
+
+/// Whether these are the first bytes of a Matroska or WebM file.
+pub fn recognises(head: &[u8]) -> bool {
+    head.starts_with(&ids::EBML.to_be_bytes())
+}
+
+/// The index of a Matroska or WebM file.
+pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
+    open_past(source, SMALL)
+}
+
+/// The same, with files of more than `small` bytes taken in stretches where they can be.
+pub(crate) fn open_past(source: &dyn Source, small: u64) -> Result<Box<dyn Index>, Error> {
+    Ok(Box::new(Matroska::open(source, small)?))
+}
+
+/// A value of this type is the index of a Matroska file.
+struct Matroska {
+    tracks: Vec<Track>,
+    main: usize,
+    layout: Layout,
+    start: Option<StartTimecode>,
+    duration: Time,
+    recipe: Recipe,
+    map: Map,
+}
+
+enum Map {
+    Whole(Box<Whole>),
+    /// Until its first contradiction; then the file is walked, once.
+    Sparse {
+        sparse: Box<Sparse>,
+        whole: OnceLock<Box<Whole>>,
+        walking: Mutex<()>,
+    },
+}
+
+/// A value of this type is a file that was walked from end to end.
+struct Whole {
+    part: Part,
+    /// Frames before the first one that is shown: the priming of an audio codec.
+    hidden: u64,
+}
+
+impl Whole {
+    fn read(source: &dyn Source, recipe: &Recipe) -> Result<Whole, Error> {
+        let part = Part::read(source, recipe, (recipe.clusters, u64::MAX), ROOM)?;
+        let first = part.frames.find(Time::ZERO).map_or(0, |found| found.frame.time.ticks);
+        let hidden = first.checked_sub(1).map_or(0, |at| part.frames.times().count_up_to(at));
+        Ok(Whole { part, hidden: hidden as u64 })
+    }
+
+    fn shown(&self, found: Found) -> Found {
+        Found { number: found.number.saturating_sub(self.hidden), ..found }
+    }
+}
+
+impl Matroska {
+    fn open(source: &dyn Source, small: u64) -> Result<Matroska, Error> {
+        let head = Head::read(source)?;
+        for main in head.candidates() {
+            if let Some(index) = Self::of_track(source, &head, main, small)? {
+                return Ok(index);
+            }
+        }
+        Err(Error::NoTrack)
+    }
+
+    /// The index by the frames of one track, unless it has none.
+    fn of_track(
+        source: &dyn Source,
+        head: &Head,
+        main: usize,
+        small: u64,
+    ) -> Result<Option<Matroska>, Error> {
+        let Some(entry) = head.entries.get(main) else { return Ok(None) };
+        let clock = Clock::new(head.tick);
+        let (track, is_video) = (entry.track.id, entry.track.kind == Kind::Video);
+        let delay = clock.nearest(entry.delay);
+        let wanted = Wanted { track, delay, frame: entry.frame, tick: head.tick };
+        let (clusters, segment_end) = (head.clusters, head.segment_end);
+        let recipe = Recipe { wanted, clock, clusters, segment_end };
+        let announced = clock::rate(entry.frame);
+
+        let mut layout = Layout {
+            container: Container::Matroska,
+            brand: Some(head.doc_type.clone()).filter(|brand| !brand.is_empty()),
+            fragmented: false,
+            tables: None,
+            frames: None,
+            sync_samples: None,
+        };
+        let mut sparse = None;
+        if let Some(rate) = announced
+            && source.length().saturating_sub(clusters) > small
+        {
+            let apart = source.length() / sparse::STRETCHES;
+            let cues = match &head.cues {
+                Some(cues) => cues::read(source, cues, head.segment, track, apart)?,
+                None => Vec::new(),
+            };
+            let said = head.frames_of(entry.uid);
+            sparse = Sparse::open(source, recipe, rate, &cues, said)?;
+        }
+        let (map, (rate, is_variable), last) = match sparse {
+            Some(sparse) => {
+                layout.tables = head.cues.and_then(|cues| Some(cues.start..cues.end?));
+                let (last, sparse) = (sparse.last, Box::new(sparse));
+                let (whole, walking) = (OnceLock::new(), Mutex::new(()));
+                (Map::Sparse { sparse, whole, walking }, (announced, false), last)
+            }
+            None => {
+                let whole = Box::new(Whole::read(source, &recipe)?);
+                let Some(last) = whole.part.last else { return Ok(None) };
+                let frames = &whole.part.frames;
+                layout.frames = Some((frames.len() as u64).saturating_sub(whole.hidden));
+                let shown = frames.sync_samples(Time::ZERO, usize::MAX).len();
+                layout.sync_samples = Some(shown as u64);
+                let pace = pace(frames, announced, &clock);
+                // The last frame is shown as long as its neighbour, where nothing says how long it is.
+                let before = frames.len().checked_sub(2).and_then(|rank| frames.times().get(rank));
+                let gap = before.and_then(|before| last.0.checked_sub(before));
+                let last = (last.0, last.1.or(gap.filter(|_| announced.is_none())));
+                (Map::Whole(whole), pace, last)
+            }
+        };
+        let duration = duration(head, &clock, last, rate, source.length());
+        let mut tracks: Vec<Track> = head.entries.iter().map(|entry| entry.track.clone()).collect();
+        for (track, entry) in tracks.iter_mut().zip(&head.entries) {
+            if track.kind == Kind::Video {
+                track.frame_rate = clock::rate(entry.frame);
+            }
+        }
+        if let Some(track) = tracks.get_mut(main) {
+            track.duration = Some(duration);
+            if is_video {
+                (track.frame_rate, track.variable_rate) = (rate, is_variable);
+            }
+        }
+        let start = head.timecode_of(entry.uid).zip(rate.filter(|_| is_video));
+        let start = start.and_then(|(label, rate)| start_timecode(label, rate));
+        Ok(Some(Matroska { tracks, main, layout, start, duration, recipe, map }))
+    }
+
+    /// The answer of the table, or of the sparse view until it is found to lie; the file is walked then.
+    fn ask<T>(
+        &self,
+        source: &dyn Source,
+        whole: impl Fn(&Whole) -> T,
+        sparse: impl Fn(&Sparse) -> Answer<T>,
+    ) -> Result<T, Error> {
+        match &self.map {
+            Map::Whole(map) => Ok(whole(map)),
+            Map::Sparse { sparse: map, whole: walked, walking } => {
+                if walked.get().is_none() {
+                    if let Ok(answer) = sparse(map)? {
+                        return Ok(answer);
+                    }
+                    let _one_at_a_time = walking.lock().unwrap_or_else(PoisonError::into_inner);
+                    if walked.get().is_none() {
+                        let read = Box::new(Whole::read(source, &self.recipe)?);
+                        let _ = walked.set(read);
+                    }
+                }
+                match walked.get() {
+                    Some(map) => Ok(whole(map)),
+                    None => Err(Error::NoTrack),
+                }
+            }
+        }
+    }
+
+    fn is_shown(&self, time: Time) -> bool {
+        !time.is_negative() && time < self.duration
+    }
+}
+
+impl Index for Matroska {
+    fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    fn main_track(&self) -> &Track {
+        // `main` was found among them.
+        &self.tracks[self.main]
+    }
+
+    fn start_timecode(&self) -> Option<&StartTimecode> {
+        self.start.as_ref()
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn duration(&self) -> Option<Time> {
+        Some(self.duration)
+    }
+
+    fn find(&self, source: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
+        if !self.is_shown(time) {
+            return Ok(None);
+        }
+        let at = self.recipe.clock.up_to(time);
+        let found = self.ask(
+            source,
+            |whole| whole.part.frames.find(time).map(|found| whole.shown(found)),
+            |sparse| Ok(sparse.find(source, at)?.map(Some)),
+        )?;
+        // Before the first frame that frame is given, and what is in sync with it comes later than asked.
+        Ok(found.map(|found| Found { later: found.later || found.sync.time > time, ..found }))
+    }
+
+    fn frame(&self, source: &dyn Source, number: u64) -> Result<Option<Found>, Error> {
+        self.ask(
+            source,
+            |whole| {
+                let rank = usize::try_from(number.checked_add(whole.hidden)?).ok()?;
+                whole.part.frames.found(rank).map(|found| whole.shown(found))
+            },
+            |sparse| sparse.frame(source, number),
+        )
+    }
+
+    fn sync_samples(
+        &self,
+        source: &dyn Source,
+        from: Time,
+        most: usize,
+    ) -> Result<Vec<Sample>, Error> {
+        // From the first moment of the clock at or after it.
+        let clock = self.recipe.clock;
+        let down = clock.up_to(from);
+        let at = if clock.time(down) < from { down.saturating_add(1) } else { down };
+        self.ask(
+            source,
+            |whole| whole.part.frames.sync_samples(from, most),
+            |sparse| sparse.sync_samples(source, at, most),
+        )
+    }
+
+    fn span(
+        &self,
+        source: &dyn Source,
+        from: Time,
+        to: Option<Time>,
+    ) -> Result<Option<Range<u64>>, Error> {
+        if to.is_some_and(|to| to <= from) {
+            return Ok(None);
+        }
+        let Some(found) = self.find(source, from)? else { return Ok(None) };
+        let sync = found.sync.span;
+        let clock = self.recipe.clock;
+        let start = self.ask(
+            source,
+            |whole| whole.part.cluster(sync.start),
+            |sparse| sparse.cluster(source, sync.start),
+        )?;
+        let start = start.unwrap_or(sync.start);
+        // All that is left: what stands behind the clusters does no harm, and more may be on its way.
+        let Some(to) = to.filter(|&to| to < self.duration) else {
+            return Ok(Some(start..source.length()));
+        };
+        let down = clock.up_to(to);
+        let to = if clock.time(down) < to { down.saturating_add(1) } else { down };
+        let end = self.ask(
+            source,
+            |whole| {
+                let span = whole.part.frames.span(from, Some(clock.time(to)));
+                span.map_or(sync.end, |span| span.end)
+            },
+            |sparse| sparse.end_of(source, clock.up_to(from), to),
+        )?;
+        Ok(Some(start..end.max(sync.end)))
+    }
+
+    fn weight(&self) -> usize {
+        let strings = self.tracks.iter().map(|track| size_of::<Track>() + track.codec.len());
+        let map = match &self.map {
+            Map::Whole(whole) => whole.part.weight(),
+            Map::Sparse { sparse, .. } => sparse.weight(),
+        };
+        size_of::<Matroska>() + strings.sum::<usize>() + map
+    }
+}
+
+/// The rate of the frames, and whether it is a variable one: off its grid, or with places left out.
+fn pace(frames: &Frames, announced: Option<Rate>, clock: &Clock) -> (Option<Rate>, bool) {
+    let times = frames.times();
+    let (Some(first), Some(last)) = (times.get(0), times.last()) else {
+        return (announced, false);
+    };
+    let fits = |rate: Rate| {
+        let grid = Grid::new(rate, first, clock);
+        (0..).zip(times.iter()).all(|(slot, at)| grid.slot(at) == Some(slot))
+    };
+    if let Some(rate) = announced.filter(|&rate| fits(rate)) {
+        return (Some(rate), false);
+    }
+    let steps = times.iter().zip(times.iter().skip(1)).take(1000);
+    let steps = steps.map(|(at, next)| next.saturating_sub(at)).collect();
+    let span = last.saturating_sub(first);
+    match (clock::measured(frames.len() as u64, span, steps, clock, fits), announced) {
+        (Some((rate, true)), _) => (Some(rate), false),
+        // Off the grid it names, a track is still labelled by it.
+        (_, Some(rate)) => (Some(rate), true),
+        (Some((rate, false)), None) => (Some(rate), true),
+        (None, None) => (None, false),
+    }
+}
+
+/// The Segment's Duration, or the end of the last frame where that is later, or where the file was cut off.
+fn duration(
+    head: &Head,
+    clock: &Clock,
+    (last, lasts): (i64, Option<i64>),
+    rate: Option<Rate>,
+    length: u64,
+) -> Time {
+    let frame = rate.and_then(|rate| rate.time_of(1)).map(|time| clock.up_to(time));
+    // A frame of no known length is shown for a moment at least.
+    let shown = last.saturating_add(lasts.or(frame).unwrap_or(0).max(clock.at(1)));
+    let is_cut = head.segment_end.is_some_and(|end| end > length);
+    let said = head.duration.filter(|_| !is_cut).map(|ticks| clock.at(ticks.round() as i64));
+    clock.time(said.unwrap_or(0).max(shown))
+}
+
+fn start_timecode(label: &str, rate: Rate) -> Option<StartTimecode> {
+    let Timecode::Label(label) = label.trim().parse().ok()? else { return None };
+    let counting = Counting::new(rate, label.drop_frame).ok()?;
+    let frames = counting.frame_of(label).ok()?;
+    Some(StartTimecode { frames, rate, drop_frame: label.drop_frame })
+}

@@ -1,0 +1,93 @@
+//! A stretch of the file whose clusters were walked: its frames in presentation order, and where its clusters begin.
+
+use super::blocks::{Block, Walk, Wanted};
+use super::clock::{Clock, Grid};
+use crate::media::column::Column;
+use crate::media::frames::{Builder, Entry, Frames};
+use crate::media::{Error, Source, Time};
+
+/// A value of this type is what is known of the main track and the Segment before any block is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    pub wanted: Wanted,
+    pub clock: Clock,
+    pub clusters: u64,
+    pub segment_end: Option<u64>,
+}
+
+/// A value of this type is the frames of the main track in a stretch of the file.
+#[derive(Debug)]
+pub struct Part {
+    pub frames: Frames,
+    /// Where the clusters begin that hold them, in file order.
+    clusters: Column,
+    /// When the last one has been shown: its time and its length, where the block says so.
+    pub last: Option<(i64, Option<i64>)>,
+}
+
+impl Part {
+    /// Walks the clusters from `from` up to the one at or after `until`, within `room` heap bytes.
+    pub fn read(
+        source: &dyn Source,
+        recipe: &Recipe,
+        (from, until): (u64, u64),
+        room: usize,
+    ) -> Result<Part, Error> {
+        let Recipe { wanted, clock, segment_end, .. } = *recipe;
+        let mut walk = Walk::new(source, wanted, from, until, segment_end);
+        let mut builder = Builder::new(clock.scale(), room, 1);
+        let (mut clusters, mut last_cluster, mut last) = (Column::rising(), None, None);
+        while let Some(block) = walk.block()? {
+            let Block { time, span, key, cluster, duration } = block;
+            let Ok(size) = u32::try_from(span.end - span.start) else { continue };
+            let ticks = clock.at(time);
+            if last_cluster != Some(cluster) {
+                last_cluster = Some(cluster);
+                clusters.push(cluster as i64);
+            }
+            if last.is_none_or(|(time, _)| time <= ticks) {
+                let duration = duration.and_then(|ticks| i64::try_from(ticks).ok());
+                last = Some((ticks, duration.map(|ticks| clock.at(ticks))));
+            }
+            let entry = Entry { ticks, offset: span.start, size, sync: key, part: 0 };
+            let pushed = builder.push(entry);
+            if pushed.is_err() || clusters.weight() > room {
+                return Err(too_large(span.start));
+            }
+        }
+        let frames = builder.finish(Vec::new()).map_err(|_| too_large(from))?;
+        clusters.shrink();
+        Ok(Part { frames, clusters, last })
+    }
+
+    /// Whether every frame has a place of its own on the grid.
+    pub fn fits(&self, grid: &Grid) -> bool {
+        let mut before = None;
+        self.frames.times().iter().all(|at| {
+            let slot = grid.slot(at);
+            let fits = slot.is_some() && slot != before;
+            before = slot;
+            fits
+        })
+    }
+
+    /// Whether a sync sample is shown at that very moment.
+    pub fn is_sync_at(&self, at: i64) -> bool {
+        let asked = Time::new(at, self.frames.scale());
+        self.frames.sync_samples(asked, 1).first().is_some_and(|sync| sync.time == asked)
+    }
+
+    /// Where the cluster begins that holds the block at `offset`.
+    pub fn cluster(&self, offset: u64) -> Option<u64> {
+        let count = self.clusters.count_up_to(i64::try_from(offset).ok()?);
+        Some(self.clusters.get(count.checked_sub(1)?)? as u64)
+    }
+
+    pub fn weight(&self) -> usize {
+        self.frames.weight() + self.clusters.weight() + size_of::<Part>()
+    }
+}
+
+fn too_large(offset: u64) -> Error {
+    Error::broken(offset, "more frames than an index can hold")
+}
