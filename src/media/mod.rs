@@ -5,6 +5,7 @@ pub mod column;
 pub mod frames;
 pub mod index;
 pub mod mp4;
+pub mod mpegts;
 pub mod time;
 pub mod timecode;
 
@@ -71,6 +72,9 @@ pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
     // One arm a container: `recognises(head)`, then its `open(source)`.
     if mp4::recognises(head) {
         return Ok(Box::new(mp4::open(source)?));
+    }
+    if mpegts::recognises(head) {
+        return Ok(Box::new(mpegts::open(source)?));
     }
     Err(Error::Unknown)
 }
