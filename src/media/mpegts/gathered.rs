@@ -89,15 +89,12 @@ impl Gathered {
         self.count <= MOST
     }
 
-    /// When frames are shown, of the samples that were kept, in order.
+    /// When frames are shown, in order: of the samples that were kept, those before which none is missing.
     pub fn times(&self) -> Vec<i64> {
-        let frames = self.units.iter().filter(|unit| !unit.second);
+        let reached = self.units.iter().map(|unit| unit.decoded).max().unwrap_or(0) - self.jitter;
+        let frames = self.units.iter().filter(|unit| !unit.second && unit.shown <= reached);
         let mut times: Vec<_> = frames.map(|unit| unit.shown).collect();
         times.sort_unstable();
-        // The last ones may wait for pictures that are shown before them.
-        if !self.complete() {
-            times.truncate(times.len().saturating_sub(16));
-        }
         times
     }
 }

@@ -7,7 +7,7 @@ use super::pes::{self, Clock, Reading};
 use super::pictures::{Pictures, Unit};
 use super::tables::Tables;
 use super::walk::Walk;
-use crate::media::{Error, Source};
+use crate::media::{Error, Kind, Source};
 
 /// A value of this type is when a stream is shown or heard.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,15 @@ impl Pass {
         {
             main.take(span, packet, clock, each);
         }
+    }
+
+    /// Every stream of pictures or sound that the tables name was met.
+    pub fn complete(&self) -> bool {
+        let mut streams = self.tables.streams().iter().enumerate();
+        streams.all(|(place, stream)| {
+            let met = self.times.get(place).is_some_and(Option::is_some);
+            met || stream.codec.kind() == Kind::Other
+        })
     }
 
     /// Gives the samples that were still open.

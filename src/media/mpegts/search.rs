@@ -164,7 +164,7 @@ impl Search {
             let width = high.0 - low.0;
             // By the slope two times of three, by halves the third: slopes may mislead.
             round += 1;
-            let ahead = if round % 3 == 0 {
+            let ahead = if round.is_multiple_of(3) {
                 width / 2
             } else {
                 let part = (time - low.1).max(0) as u128 * u128::from(width);

@@ -10,10 +10,13 @@ use super::tables::Tables;
 use super::{Core, Frames, describe};
 use crate::media::{Error, Kind};
 
-/// The beginning is looked at in steps, until there are samples enough to tell their rate.
+/// The beginning is looked at in steps, until there are samples enough to tell their rate, and every
+/// stream of pictures or sound was met: the first of them is where time begins.
 const STEP: u64 = 256 << 10;
-const SAMPLES: usize = 48;
-const BEGINNING: u64 = 1 << 20;
+const SAMPLES: usize = 32;
+/// Further on fewer samples suffice, and further still streams that aren't there aren't waited for.
+const FEWER: (u64, usize) = (1 << 20, 8);
+const STREAMS: u64 = 8 << 20;
 /// How far is looked for any sample at all.
 const PATIENCE: u64 = 16 << 20;
 /// Places looked at between beginning and end.
@@ -34,15 +37,20 @@ pub fn index(file: &File<'_>, tables: &Tables) -> Result<Option<Core>, Error> {
 
 fn beginning(file: &File<'_>, pass: &mut Pass, gathered: &mut Gathered) -> Result<(), Error> {
     let mut ahead = 0;
-    while gathered.count < SAMPLES && ahead < if gathered.count > 1 { BEGINNING } else { PATIENCE }
-    {
+    loop {
         let at = file.begin + ahead;
         // Each step goes on at the packet where the one before ended, whatever lies between.
         ahead += STEP / file.framing.stride * file.framing.stride;
         let span = (at, file.begin + ahead);
         pass.run(file.source, file.framing, span, &mut |unit| gathered.take(unit))?;
+        let enough = match gathered.count {
+            SAMPLES.. => true,
+            count => count >= FEWER.1 && ahead >= FEWER.0,
+        };
+        if enough && (pass.complete() || ahead >= STREAMS) || ahead >= PATIENCE {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Looks at places between: time must rise from each to the next.
@@ -60,7 +68,7 @@ fn middle(
     let Some(mut search) = Search::of(file.framing, pass, &gathered) else { return Ok(None) };
     let mut tail = file.begin;
     for k in 1..=PLACES {
-        let ahead = if k == PLACES { span - STEP } else { span / PLACES * k };
+        let ahead = if k == PLACES { span.saturating_sub(STEP) } else { span / PLACES * k };
         let at = file.begin + ahead / stride * stride;
         let limit = if k == PLACES { length } else { at + PATIENCE };
         if let Some((place, stamp)) = search.probe(file.source, pid, (at, limit))? {
@@ -71,7 +79,8 @@ fn middle(
         }
     }
     let near = length - tail <= 2 * STEP;
-    let mut from = if near { tail } else { file.begin + (span - STEP) / stride * stride };
+    let mut from =
+        if near { tail } else { file.begin + span.saturating_sub(STEP) / stride * stride };
     loop {
         let (end, ending) = ending(file, pass, from, last)?;
         if let [run] = &ending.runs[..] {

@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn headers_of_each_kind() {
-        let table: [(Codec, &[u8], (usize, u32, u32, u16, &str)); 5] = [
+        type Wanted = (usize, u32, u32, u16, &'static str);
+        let table: [(Codec, &[u8], Wanted); 5] = [
             (
                 Codec::Aac,
                 &[0xff, 0xf1, 0x50, 0x80, 0x1d, 0xbf, 0xfc],

@@ -172,7 +172,10 @@ fn sequence(bytes: &[u8]) -> Option<(usize, Sequence)> {
     ) {
         chroma = bits.ue()?;
         separate_planes = chroma == 3 && bits.bit()?;
-        (bits.ue()?, bits.ue()?, bits.bit()?);
+        for _ in 0..2 {
+            bits.ue()?;
+        }
+        bits.bit()?;
         if bits.bit()? {
             for list in 0..if chroma == 3 { 12 } else { 8 } {
                 if bits.bit()? {
@@ -185,7 +188,9 @@ fn sequence(bytes: &[u8]) -> Option<(usize, Sequence)> {
     match bits.ue()? {
         0 => drop(bits.ue()?),
         1 => {
-            (bits.bit()?, bits.se()?, bits.se()?);
+            bits.bit()?;
+            bits.se()?;
+            bits.se()?;
             for _ in 0..bits.ue().filter(|&count| count < 256)? {
                 bits.se()?;
             }
@@ -261,7 +266,8 @@ fn timing(bits: &mut Bits<'_>) -> Option<Rate> {
         }
     }
     if bits.bit()? {
-        (bits.ue()?, bits.ue()?);
+        bits.ue()?;
+        bits.ue()?;
     }
     if !bits.bit()? {
         return None;
