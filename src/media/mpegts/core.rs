@@ -85,7 +85,7 @@ impl Core {
                 }))
             }
             Frames::Search(search) => {
-                let around = search.find(source, shown.max(self.first))?;
+                let around = search.find(source, shown.max(self.first), i64::MIN)?;
                 let frame = match around.frame {
                     Some(frame) => Some(frame),
                     None => search.first(source, false)?,
@@ -168,7 +168,7 @@ impl Core {
         let end = match &self.frames {
             Frames::Samples(samples) => samples.end_before(shown, to),
             Frames::Search(search) => {
-                let last = search.find(source, to.saturating_sub(1))?.last;
+                let last = search.find(source, to.saturating_sub(1), shown)?.last;
                 last.map(|last| search.close(source, last)).transpose()?.map(|last| last.end)
             }
         };

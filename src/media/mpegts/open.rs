@@ -74,6 +74,15 @@ impl<'s> File<'s> {
 
     /// The index that one pass over the whole file gives.
     pub fn whole(&self, tables: &Tables) -> Result<Core, Error> {
+        let (progress, gathered) = self.read(tables)?;
+        if gathered.complete() {
+            self.samples(progress, gathered)
+        } else {
+            self.runs(progress, gathered)
+        }
+    }
+
+    pub fn read(&self, tables: &Tables) -> Result<(Progress, Gathered), Error> {
         let named = |kind| tables.first(kind, |_| true);
         let wanted = named(Kind::Video).or(named(Kind::Audio)).ok_or(Error::NoTrack)?;
         let mut progress = Progress::new(tables.clone(), wanted, self.begin);
@@ -93,15 +102,21 @@ impl<'s> File<'s> {
                 Error::broken(at, "the packets are scrambled from here on")
             }));
         }
-        if gathered.complete() {
-            let samples = Samples::new(&std::mem::take(&mut gathered.units));
-            return describe::core(self, progress, gathered, Frames::Samples(samples));
-        }
+        Ok((progress, gathered))
+    }
+
+    fn samples(&self, progress: Progress, mut gathered: Gathered) -> Result<Core, Error> {
+        let samples = Samples::new(&std::mem::take(&mut gathered.units));
+        describe::core(self, progress, gathered, Frames::Samples(samples))
+    }
+
+    pub fn runs(&self, mut progress: Progress, gathered: Gathered) -> Result<Core, Error> {
         if gathered.runs.len() == RUNS {
             let at = gathered.runs.last().map_or(self.begin, |run| run.start);
             return Err(Error::broken(at, "time goes back over and over again up to here"));
         }
         let search = Search::of(self.framing, &progress.pass, &gathered).ok_or(Error::NoTrack)?;
+        progress.gathered = gathered.clone();
         describe::core(self, progress, gathered, Frames::Search(search))
     }
 

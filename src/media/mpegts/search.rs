@@ -16,6 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const CHUNK: u64 = 256 << 10;
 /// One read of a probe.
 const BLOCK: usize = 32 << 10;
+/// The end of a sample whose last packet was not met; see [`Search::close`].
+const UNKNOWN: u64 = 0;
 /// Probes remembered.
 const PROBES: usize = 4096;
 /// Why a search ended without an answer.
@@ -56,8 +58,9 @@ pub struct Around {
     /// Greatest presentation time at or before the time.
     pub frame: Option<Unit>,
     pub sync: Option<Unit>,
-    /// The last one in the file that is shown at or before the time.
+    /// The last one in the file that is shown at or before the time, and not before `floor`.
     pub last: Option<Unit>,
+    floor: i64,
 }
 
 impl Around {
@@ -74,7 +77,7 @@ impl Around {
         if unit.sync && later(self.sync) {
             self.sync = Some(unit);
         }
-        if self.last.is_none_or(|last| unit.start >= last.start) {
+        if unit.shown >= self.floor && self.last.is_none_or(|last| unit.start >= last.start) {
             self.last = Some(unit);
         }
     }
@@ -206,7 +209,7 @@ impl Search {
     }
 
     /// Gives the samples that begin in `from..to`, until `each` says that it has enough. The last one's end
-    /// may be short.
+    /// is [`UNKNOWN`].
     fn scan(
         &self,
         source: &dyn Source,
@@ -222,10 +225,11 @@ impl Search {
         if from > run.start {
             walk = walk.anywhere();
         }
-        let mut more = true;
+        let (mut more, mut ended) = (true, true);
         let length = source.length();
         while let Some((at, packet)) = walk.step()? {
             if at >= to && (!pictures.is_young() || packet.pid() == run.pid && packet.begins()) {
+                ended = false;
                 break;
             }
             if packet.pid() == run.pid {
@@ -236,15 +240,24 @@ impl Search {
                 }
             }
         }
-        pictures.finish(self.clock, &mut |unit| more = more && each(unit));
+        let end = if ended { None } else { Some(UNKNOWN) };
+        pictures.finish(self.clock, &mut |unit| {
+            more = more && each(Unit { end: end.unwrap_or(unit.end), ..unit });
+        });
         Ok(())
     }
 
     /// The samples that matter for a time, in one run: back from the place of that time to a sync sample.
-    fn around(&self, source: &dyn Source, run: &Run, time: i64) -> Result<Around, Lost> {
+    fn around(
+        &self,
+        source: &dyn Source,
+        run: &Run,
+        time: i64,
+        floor: i64,
+    ) -> Result<Around, Lost> {
         let (low, top) = self.locate(source, run, time.saturating_add(self.jitter))?;
         let ((mut from, mut near), mut to) = (low, top);
-        let mut around = Around::default();
+        let mut around = Around { floor, ..Around::default() };
         let mut barren = top;
         loop {
             // A field at a chunk's beginning may be a second one: the chunk before tells.
@@ -281,18 +294,18 @@ impl Search {
         }
     }
 
-    /// The samples that matter for a time; their ends are not known yet: see [`close`](Self::close).
-    pub fn find(&self, source: &dyn Source, time: i64) -> Result<Around, Lost> {
+    /// The samples that matter for a time; their ends may not be known yet: see [`close`](Self::close).
+    pub fn find(&self, source: &dyn Source, time: i64, floor: i64) -> Result<Around, Lost> {
         let reach = |run: &Run| run.shown.1.min(time);
         let mut runs: Vec<&Run> = self.runs.iter().filter(|run| run.shown.0 <= time).collect();
         runs.sort_by_key(|run| (std::cmp::Reverse(reach(run)), std::cmp::Reverse(run.start)));
-        let mut around = Around::default();
+        let mut around = Around { floor, ..Around::default() };
         for run in runs {
             let done = |unit: Option<Unit>| unit.is_some_and(|unit| unit.shown >= reach(run));
             if done(around.frame) && done(around.sync) {
                 break;
             }
-            let here = self.around(source, run, time)?;
+            let here = self.around(source, run, time, floor)?;
             for unit in [here.frame, here.sync, here.last].into_iter().flatten() {
                 around.see(unit, time);
             }
@@ -351,11 +364,14 @@ impl Search {
 
     /// The sample with its true end.
     pub fn close(&self, source: &dyn Source, unit: Unit) -> Result<Unit, Error> {
+        if unit.end != UNKNOWN {
+            return Ok(unit);
+        }
         let inside = |run: &&Run| (run.start..run.end).contains(&unit.start);
         let Some(run) = self.runs.iter().find(inside) else { return Ok(unit) };
-        let mut end = unit.end;
+        let mut end = run.end;
         self.scan(source, run, (unit.start, run.end), unit.decoded, &mut |closed| {
-            end = end.max(closed.end);
+            end = closed.end;
             false
         })?;
         Ok(Unit { end, ..unit })

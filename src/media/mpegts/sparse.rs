@@ -13,29 +13,30 @@ use crate::media::{Error, Kind};
 /// The beginning is looked at in steps, until there are samples enough to tell their rate, and every
 /// stream of pictures or sound was met: the first of them is where time begins.
 const STEP: u64 = 256 << 10;
-const SAMPLES: usize = 32;
+const SAMPLES: usize = 16;
 /// Further on fewer samples suffice, and further still streams that aren't there aren't waited for.
-const FEWER: (u64, usize) = (1 << 20, 8);
+const FEWER: (u64, usize) = (512 << 10, 6);
 const STREAMS: u64 = 8 << 20;
 /// How far is looked for any sample at all.
 const PATIENCE: u64 = 16 << 20;
 /// Places looked at between beginning and end.
-const PLACES: u64 = 12;
+const PLACES: u64 = 8;
 
 pub fn index(file: &File<'_>, tables: &Tables) -> Result<Option<Core>, Error> {
     for kind in [Kind::Video, Kind::Audio] {
         let Some(place) = tables.first(kind, |_| true) else { continue };
         let mut progress = Progress::new(tables.clone(), place, file.begin);
         let mut gathered = Gathered::default();
-        beginning(file, &mut progress.pass, &mut gathered)?;
+        let seen = beginning(file, &mut progress.pass, &mut gathered)?;
         if gathered.count > 0 {
-            return middle(file, progress, gathered);
+            return middle(file, progress, gathered, seen);
         }
     }
     Ok(None)
 }
 
-fn beginning(file: &File<'_>, pass: &mut Pass, gathered: &mut Gathered) -> Result<(), Error> {
+/// Says how far it went.
+fn beginning(file: &File<'_>, pass: &mut Pass, gathered: &mut Gathered) -> Result<u64, Error> {
     let mut ahead = 0;
     loop {
         let at = file.begin + ahead;
@@ -48,7 +49,7 @@ fn beginning(file: &File<'_>, pass: &mut Pass, gathered: &mut Gathered) -> Resul
             count => count >= FEWER.1 && ahead >= FEWER.0,
         };
         if enough && (pass.complete() || ahead >= STREAMS) || ahead >= PATIENCE {
-            return Ok(());
+            return Ok(file.begin + ahead);
         }
     }
 }
@@ -58,6 +59,7 @@ fn middle(
     file: &File<'_>,
     mut progress: Progress,
     mut gathered: Gathered,
+    seen: u64,
 ) -> Result<Option<Core>, Error> {
     let pass = &progress.pass;
     let length = file.source.length();
@@ -70,6 +72,9 @@ fn middle(
     for k in 1..=PLACES {
         let ahead = if k == PLACES { span.saturating_sub(STEP) } else { span / PLACES * k };
         let at = file.begin + ahead / stride * stride;
+        if at < seen || at <= tail {
+            continue;
+        }
         let limit = if k == PLACES { length } else { at + PATIENCE };
         if let Some((place, stamp)) = search.probe(file.source, pid, (at, limit))? {
             let time = search.clock.onward(stamp, last.saturating_sub(gathered.jitter));
@@ -85,7 +90,7 @@ fn middle(
         let (end, ending) = ending(file, pass, from, last)?;
         if let [run] = &ending.runs[..] {
             let slack = gathered.jitter.max(ending.jitter);
-            if run.decoded.0 < last - slack {
+            if from >= seen.max(tail) && run.decoded.0 < last - slack {
                 return Ok(None);
             }
             gathered.follow(&ending);
@@ -97,7 +102,9 @@ fn middle(
         if !ending.runs.is_empty() || length - from > PATIENCE {
             return Ok(None);
         }
-        from = file.begin + span.saturating_sub(4 * (length - from)) / stride * stride;
+        let wider = file.begin + span.saturating_sub(4 * (length - from)) / stride * stride;
+        // No further back than the last sample that is known.
+        from = if from > tail { wider.max(tail) } else { wider };
     }
 }
 
