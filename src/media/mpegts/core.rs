@@ -2,7 +2,7 @@
 
 use super::open::Progress;
 use super::packet::Framing;
-use super::pes::{Clock, HERTZ};
+use super::pes::HERTZ;
 use super::pictures::Unit;
 use super::samples::{Numbered, Samples};
 use super::search::{Lost, Search};
@@ -16,8 +16,7 @@ pub struct Core {
     /// Where the first packet begins, and the file's length when it was read.
     pub begin: u64,
     pub length: u64,
-    pub clock: Clock,
-    /// On the file's clock: time zero, the first frame's time, the presentation's end.
+    /// On the program's clock: time zero, the first frame's time, the presentation's end.
     pub zero: i64,
     pub first: i64,
     pub end: i64,

@@ -14,6 +14,8 @@ use crate::media::{Container, Error, Kind, Layout, Rounding, Time, Track};
 /// A PES packet of sound is not longer, nor spread over more of the file.
 const SOUND: usize = 128 << 10;
 const SPREAD: u64 = 2 << 20;
+/// How long the only picture of a stream is shown that doesn't tell its rate.
+const LONE: i64 = HERTZ as i64 / 25;
 
 /// The index, out of what a pass has left.
 pub fn core(
@@ -23,7 +25,7 @@ pub fn core(
     frames: Frames,
 ) -> Result<Core, Error> {
     let pass = &progress.pass;
-    let (Some(main), Some(clock)) = (&pass.main, pass.clock) else { return Err(Error::NoTrack) };
+    let Some(main) = &pass.main else { return Err(Error::NoTrack) };
     let shown = gathered.runs.iter().map(|run| run.shown);
     let (first, last) = shown.fold((i64::MAX, i64::MIN), |a, b| (a.0.min(b.0), a.1.max(b.1)));
     let zero = pass.times.iter().flatten().map(|times| times.first).fold(first, i64::min);
@@ -38,6 +40,7 @@ pub fn core(
     let frame = rate.and_then(|rate| rate.time_of(1));
     let frame = frame.and_then(|time| time.ticks_at(HERTZ, Rounding::Nearest));
     let fields = if gathered.last.is_some_and(|unit| unit.second) { 2 } else { 1 };
+    let program = pass.tables.programs_of(main.pid).last();
     let (mut tracks, mut place, mut end) = (Vec::new(), None, last + 1);
     for (at, stream) in pass.tables.streams().iter().enumerate() {
         let times = pass.times.get(at).copied().flatten();
@@ -54,7 +57,8 @@ pub fn core(
             track.codec = main.sniffer.codec().unwrap_or(track.codec);
             track.dimensions = main.sniffer.dimensions();
             (track.frame_rate, track.variable_rate) = (rate, variable);
-            lasts = frame.map_or(lasts, |frame| frame / fields);
+            let lone = if lasts > 0 { lasts } else { LONE };
+            lasts = frame.map_or(lone, |frame| frame / fields);
         }
         if track.kind == Kind::Audio
             && let Some(times) = times
@@ -64,7 +68,10 @@ pub fn core(
             (track.sample_rate, track.channels) = (Some(frame.rate), Some(frame.channels));
         }
         if let Some(times) = times.filter(|_| track.kind != Kind::Other) {
-            end = end.max(times.last + lasts);
+            // Another program's time is not this one's.
+            if pass.tables.programs_of(stream.pid).any(|other| Some(other) == program) {
+                end = end.max(times.last + lasts);
+            }
             track.duration = Some(Time::new(times.last + lasts - times.first, HERTZ));
         }
         tracks.push(track);
@@ -84,20 +91,7 @@ pub fn core(
     let main = place.ok_or(Error::NoTrack)?;
     let length = file.source.length();
     let (framing, begin) = (file.framing, file.begin);
-    Ok(Core {
-        framing,
-        begin,
-        length,
-        clock,
-        zero,
-        first,
-        end,
-        tracks,
-        main,
-        layout,
-        frames,
-        progress,
-    })
+    Ok(Core { framing, begin, length, zero, first, end, tracks, main, layout, frames, progress })
 }
 
 /// How long a stream's last PES packet is heard, and what its first frame says.

@@ -42,7 +42,7 @@ impl Core {
                 self.begin + to.saturating_sub(STEP).saturating_sub(self.begin) / stride * stride;
             let known = tables.place(main.pid).is_some();
             let sniffer = if known { main.sniffer.clone() } else { Sniffer::new(main.codec) };
-            let mut pictures = Pictures::new(main.pid, main.codec, sniffer).after(near);
+            let mut pictures = Pictures::new(main.pid, main.codec, sniffer, main.clock).after(near);
             let (mut programs, mut streams, mut sync) = (Vec::new(), Vec::new(), None);
             let mut walk = Walk::new(source, self.framing, from, end, STEP as usize).anywhere();
             while let Some((at, packet)) = walk.step()? {
@@ -53,7 +53,7 @@ impl Core {
                 }
                 if ours {
                     let span = (at, at + stride);
-                    pictures.take(span, packet, self.clock, &mut |unit| {
+                    pictures.take(span, packet, &mut |unit| {
                         sync = Some(unit).filter(|unit| unit.sync).or(sync);
                     });
                 }
@@ -65,9 +65,7 @@ impl Core {
                     }
                 }
             }
-            pictures.finish(self.clock, &mut |unit| {
-                sync = Some(unit).filter(|unit| unit.sync).or(sync)
-            });
+            pictures.finish(&mut |unit| sync = Some(unit).filter(|unit| unit.sync).or(sync));
             if edge.is_none() {
                 let sync = sync.map(|sync| self.sample(sync));
                 edge = sync.map(|sync| Edge { sync, programs: None, streams: None });

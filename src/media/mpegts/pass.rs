@@ -27,7 +27,8 @@ pub struct Pass {
     pub tables: Tables,
     /// Of each stream in the tables, by its place there.
     pub times: Vec<Option<Times>>,
-    pub clock: Option<Clock>,
+    /// Of each program that has had a stamp: its clock.
+    pub clocks: Vec<(u16, Clock)>,
     pub main: Option<Pictures>,
     /// The first packet of a known stream that cannot be read because it is scrambled.
     pub scrambled: Option<u64>,
@@ -37,17 +38,15 @@ pub struct Pass {
 
 impl Pass {
     pub fn new(tables: Tables) -> Self {
-        let (times, clock, main, scrambled, near) = Default::default();
-        Pass { tables, times, clock, main, scrambled, near }
+        let (times, clocks, main, scrambled, near) = Default::default();
+        Pass { tables, times, clocks, main, scrambled, near }
     }
 
     /// The stream at that place in the tables is the one whose samples are wanted.
     pub fn follow(mut self, place: usize) -> Self {
-        self.main = self
-            .tables
-            .streams()
-            .get(place)
-            .map(|stream| Pictures::new(stream.pid, stream.codec, Sniffer::new(stream.codec)));
+        self.main = self.tables.streams().get(place).map(|stream| {
+            Pictures::new(stream.pid, stream.codec, Sniffer::new(stream.codec), Clock::default())
+        });
         self
     }
 
@@ -82,10 +81,10 @@ impl Pass {
         if packet.begins() {
             self.stamp(place, span.0, packet);
         }
-        if let (Some(main), Some(clock)) = (&mut self.main, self.clock)
-            && main.pid == pid
-        {
-            main.take(span, packet, clock, each);
+        let clock = if packet.begins() { self.clock(pid) } else { None };
+        if let Some(main) = self.main.as_mut().filter(|main| main.pid == pid) {
+            main.clock = clock.unwrap_or(main.clock);
+            main.take(span, packet, each);
         }
     }
 
@@ -100,8 +99,8 @@ impl Pass {
 
     /// Gives the samples that were still open.
     pub fn finish(&mut self, each: &mut dyn FnMut(Unit)) {
-        if let (Some(main), Some(clock)) = (&mut self.main, self.clock) {
-            main.finish(clock, each);
+        if let Some(main) = &mut self.main {
+            main.finish(each);
         }
     }
 
@@ -114,11 +113,30 @@ impl Pass {
             return;
         };
         if (stream.pid, stream.codec) != (main.pid, main.codec) {
-            if let Some(clock) = self.clock {
-                main.finish(clock, each);
-            }
-            *main = Pictures::new(pid, stream.codec, Sniffer::new(stream.codec));
+            main.finish(each);
+            *main = Pictures::new(pid, stream.codec, Sniffer::new(stream.codec), main.clock);
         }
+    }
+
+    /// The clock of the first program that has one and this stream.
+    pub fn clock(&self, pid: u16) -> Option<Clock> {
+        self.tables.programs_of(pid).find_map(|number| {
+            self.clocks.iter().find(|(known, _)| *known == number).map(|(_, clock)| *clock)
+        })
+    }
+
+    /// The same, and it is the clock of all programs with this stream; a first stamp makes it.
+    fn clock_from(&mut self, pid: u16, stamp: i64) -> Clock {
+        if let Some(clock) = self.clock(pid) {
+            return clock;
+        }
+        let clock = Clock::from(stamp);
+        for number in self.tables.programs_of(pid) {
+            if self.clocks.iter().all(|(known, _)| *known != number) {
+                self.clocks.push((number, clock));
+            }
+        }
+        clock
     }
 
     fn stamp(&mut self, place: usize, at: u64, packet: Packet<'_>) {
@@ -127,7 +145,7 @@ impl Pass {
             return;
         };
         let stamp = dts.unwrap_or(pts);
-        let clock = *self.clock.get_or_insert_with(|| Clock::from(stamp));
+        let clock = self.clock_from(packet.pid(), stamp);
         if self.times.len() <= place {
             self.times.resize(place + 1, None);
         }

@@ -13,6 +13,8 @@ pub struct Header {
     pub stream_id: u8,
     pub pts: Option<i64>,
     pub dts: Option<i64>,
+    /// The stream's bytes are scrambled, though the header is not.
+    pub scrambled: bool,
     /// Where the elementary stream begins, counted from the PES packet's first byte.
     pub body: usize,
 }
@@ -36,7 +38,13 @@ pub fn read(bytes: &[u8]) -> Reading {
     let Some(&stream_id) = bytes.get(3) else { return Reading::Short };
     // Maps, padding, private 2, ECM, EMM, DSM-CC, H.222.1 E and directories have no such header.
     if matches!(stream_id, 0xbc | 0xbe | 0xbf | 0xf0 | 0xf1 | 0xf2 | 0xf8 | 0xff) {
-        return Reading::Header(Header { stream_id, pts: None, dts: None, body: 6 });
+        return Reading::Header(Header {
+            stream_id,
+            pts: None,
+            dts: None,
+            scrambled: false,
+            body: 6,
+        });
     }
     let (Some(flags), Some(&length)) = (bytes.get(7), bytes.get(8)) else { return Reading::Short };
     let body = 9 + usize::from(length);
@@ -50,7 +58,8 @@ pub fn read(bytes: &[u8]) -> Reading {
     };
     let pts = (flags & 0x80 != 0).then(|| stamp(9)).flatten();
     let dts = (flags & 0xc0 == 0xc0).then(|| stamp(14)).flatten();
-    Reading::Header(Header { stream_id, pts, dts, body })
+    let scrambled = bytes.get(6).is_some_and(|byte| byte & 0x30 != 0);
+    Reading::Header(Header { stream_id, pts, dts, scrambled, body })
 }
 
 /// How far a stamp lies after another one, the shorter way around.
@@ -124,7 +133,8 @@ mod tests {
             for dts in [None, Some(stamp / 2)] {
                 let bytes = header(stamp, dts);
                 let body = bytes.len();
-                let wanted = Header { stream_id: 0xe0, pts: Some(stamp), dts, body };
+                let scrambled = false;
+                let wanted = Header { stream_id: 0xe0, pts: Some(stamp), dts, scrambled, body };
                 assert_eq!(read(&bytes), Reading::Header(wanted));
                 for cut in 0..body {
                     assert_eq!(read(&bytes[..cut]), Reading::Short);
@@ -136,12 +146,12 @@ mod tests {
     #[test]
     fn what_is_no_header_is_said_to_be_none() {
         assert_eq!(read(&[0, 0, 2, 0xe0]), Reading::Not);
-        let padding = Header { stream_id: 0xbe, pts: None, dts: None, body: 6 };
+        let none = Header { stream_id: 0xe0, pts: None, dts: None, scrambled: false, body: 13 };
+        let padding = Header { stream_id: 0xbe, body: 6, ..none };
         assert_eq!(read(&[0, 0, 1, 0xbe, 0, 0]), Reading::Header(padding));
         // The flag promises a stamp that the header's length has no room for.
-        let lie = Header { stream_id: 0xe0, pts: None, dts: None, body: 13 };
         let bytes = [0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 4, 0x21, 0, 1, 0, 1];
-        assert_eq!(read(&bytes), Reading::Header(lie));
+        assert_eq!(read(&bytes), Reading::Header(none));
     }
 
     #[test]

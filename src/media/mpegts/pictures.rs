@@ -2,7 +2,7 @@
 //! without a time, and second fields that have no place of their own, belong to the sample before.
 
 use super::codec::Codec;
-use super::es::{self, Part, Sniffer};
+use super::es::{self, Part, Picture, Sniffer};
 use super::packet::Packet;
 use super::pes::{self, Clock, Reading};
 
@@ -35,6 +35,7 @@ pub struct Pictures {
     pub pid: u16,
     pub codec: Codec,
     pub sniffer: Sniffer,
+    pub clock: Clock,
     /// The sample whose bytes still come.
     open: Option<Unit>,
     /// The PES packet that is not understood yet, and its bytes so far.
@@ -44,9 +45,9 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    pub fn new(pid: u16, codec: Codec, sniffer: Sniffer) -> Self {
+    pub fn new(pid: u16, codec: Codec, sniffer: Sniffer, clock: Clock) -> Self {
         let (open, young, bytes, last) = Default::default();
-        Pictures { pid, codec, sniffer, open, young, bytes, last }
+        Pictures { pid, codec, sniffer, clock, open, young, bytes, last }
     }
 
     /// Times go on from this one: set where packets before were not seen.
@@ -60,7 +61,6 @@ impl Pictures {
         &mut self,
         (start, end): (u64, u64),
         packet: Packet<'_>,
-        clock: Clock,
         each: &mut dyn FnMut(Unit),
     ) {
         let payload = packet.payload();
@@ -68,7 +68,7 @@ impl Pictures {
             return;
         }
         if packet.begins() {
-            self.settle(true, clock, each);
+            self.settle(true, each);
             self.bytes.clear();
             self.young = Some(Young { start, end, hint: packet.random_access(), header: None });
         }
@@ -76,7 +76,7 @@ impl Pictures {
             Some(young) => {
                 young.end = end;
                 self.bytes.extend_from_slice(payload);
-                self.settle(false, clock, each);
+                self.settle(false, each);
             }
             None => self.extend(end),
         }
@@ -88,8 +88,8 @@ impl Pictures {
     }
 
     /// No more packets: gives what is left.
-    pub fn finish(&mut self, clock: Clock, each: &mut dyn FnMut(Unit)) {
-        self.settle(true, clock, each);
+    pub fn finish(&mut self, each: &mut dyn FnMut(Unit)) {
+        self.settle(true, each);
         if let Some(open) = self.open.take() {
             each(open);
         }
@@ -102,7 +102,7 @@ impl Pictures {
     }
 
     /// Tries to understand the young PES packet; `whole` if it has all its bytes.
-    fn settle(&mut self, whole: bool, clock: Clock, each: &mut dyn FnMut(Unit)) {
+    fn settle(&mut self, whole: bool, each: &mut dyn FnMut(Unit)) {
         let Some(young) = &mut self.young else { return };
         let (start, end) = (young.start, young.end);
         let header = match young.header {
@@ -132,12 +132,16 @@ impl Pictures {
             }
             return;
         }
-        let Some(picture) = self.sniffer.look(body, whole) else { return };
+        let seen = match header.scrambled {
+            true => Some(Picture { sync: young.hint, part: Part::Whole }),
+            false => self.sniffer.look(body, whole),
+        };
+        let Some(picture) = seen else { return };
         self.young = None;
         if picture.part == Part::Rest {
             return self.extend(end);
         }
-        let decoded = clock.time(header.dts.unwrap_or(stamp), self.last);
+        let decoded = self.clock.time(header.dts.unwrap_or(stamp), self.last);
         let delay = header.dts.map_or(0, |dts| pes::difference(stamp, dts));
         self.last = Some(decoded);
         let second = picture.part == Part::SecondField;

@@ -101,7 +101,8 @@ impl Clone for Search {
 impl Search {
     /// A search over what was gathered; `None` if that was nothing.
     pub fn of(framing: Framing, pass: &Pass, gathered: &Gathered) -> Option<Self> {
-        let (main, clock) = (pass.main.as_ref()?, pass.clock?);
+        let main = pass.main.as_ref()?;
+        let clock = main.clock;
         let (sniffer, probes, barren) = (main.sniffer.clone(), Mutex::default(), AtomicU64::new(0));
         let (jitter, delay) = (gathered.jitter, gathered.delay);
         let mut runs = gathered.runs.clone();
@@ -220,7 +221,7 @@ impl Search {
     ) -> Result<(), Error> {
         let known = self.runs.first().is_some_and(|first| first.codec == run.codec);
         let sniffer = if known { self.sniffer.clone() } else { Sniffer::new(run.codec) };
-        let mut pictures = Pictures::new(run.pid, run.codec, sniffer).after(near);
+        let mut pictures = Pictures::new(run.pid, run.codec, sniffer, self.clock).after(near);
         let mut walk = Walk::new(source, self.framing, from, run.end, CHUNK as usize / 2);
         if from > run.start {
             walk = walk.anywhere();
@@ -234,14 +235,14 @@ impl Search {
             }
             if packet.pid() == run.pid {
                 let span = (at, length.min(at + self.framing.stride));
-                pictures.take(span, packet, self.clock, &mut |unit| more &= each(unit));
+                pictures.take(span, packet, &mut |unit| more &= each(unit));
                 if !more {
                     return Ok(());
                 }
             }
         }
         let end = if ended { None } else { Some(UNKNOWN) };
-        pictures.finish(self.clock, &mut |unit| {
+        pictures.finish(&mut |unit| {
             more = more && each(Unit { end: end.unwrap_or(unit.end), ..unit });
         });
         Ok(())

@@ -111,11 +111,10 @@ fn middle(
 /// A pass over the file's last packets.
 fn ending(file: &File<'_>, pass: &Pass, from: u64, near: i64) -> Result<(Pass, Gathered), Error> {
     let mut end = Pass::new(pass.tables.clone());
-    end.main = pass
-        .main
-        .as_ref()
-        .map(|main| Pictures::new(main.pid, main.codec, main.sniffer.clone()).after(near));
-    (end.clock, end.near) = (pass.clock, Some(near));
+    end.main = pass.main.as_ref().map(|main| {
+        Pictures::new(main.pid, main.codec, main.sniffer.clone(), main.clock).after(near)
+    });
+    (end.clocks, end.near) = (pass.clocks.clone(), Some(near));
     let mut ending = Gathered::default();
     let span = (from, file.source.length());
     end.run(file.source, file.framing, span, &mut |unit| ending.take(unit))?;

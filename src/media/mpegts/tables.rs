@@ -147,6 +147,13 @@ impl Tables {
         true
     }
 
+    /// The programs that a stream belongs to.
+    pub fn programs_of(&self, pid: u16) -> impl Iterator<Item = u16> {
+        let stream = self.place(pid).and_then(|place| self.streams.get(place));
+        let named = self.list.iter().filter(move |program| program.streams.contains(&pid));
+        named.map(|program| program.number).chain(stream.map(|stream| stream.program))
+    }
+
     /// The PID on which a stream goes on: another one where a newer PMT no longer names it, but names one
     /// of its kind in its place.
     pub fn successor(&self, pid: u16) -> Option<u16> {

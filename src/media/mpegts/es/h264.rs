@@ -56,7 +56,11 @@ impl H264 {
         (self.recovery, self.begun) = (false, false);
     }
 
-    /// A slice's first bytes decide; of everything else the whole is needed.
+    /// A picture has begun, though no slice of it was met.
+    pub fn begun(&self) -> bool {
+        self.begun
+    }
+
     pub fn decides(first: u8) -> bool {
         matches!(first & 31, 1 | 2 | 5)
     }

@@ -16,6 +16,11 @@ impl Hevc {
         self.begun = false;
     }
 
+    /// A picture has begun, though no slice of it was met.
+    pub fn begun(&self) -> bool {
+        self.begun
+    }
+
     pub fn decides(first: u8) -> bool {
         first >> 1 & 63 < 32
     }

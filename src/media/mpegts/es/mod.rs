@@ -32,7 +32,7 @@ pub struct Picture {
 const ENOUGH: usize = 48;
 
 /// Headers longer than this are not looked through.
-pub const LONGEST: usize = 64 << 10;
+pub const LONGEST: usize = 256 << 10;
 
 #[derive(Clone, Debug)]
 enum Syntax {
@@ -99,7 +99,7 @@ impl Sniffer {
                 self.searched = self.code.map_or(stream.len().saturating_sub(2), |code| code + 3);
             }
             let unfinished = whole || stream.len() > LONGEST;
-            let Some(code) = self.code else { return unfinished.then_some(UNKNOWN) };
+            let Some(code) = self.code else { return unfinished.then(|| self.undecided()) };
             let next = start_code(stream, self.searched);
             let unit = stream.get(code + 3..next.unwrap_or(stream.len())).unwrap_or(&[]);
             let enough =
@@ -115,9 +115,20 @@ impl Sniffer {
             let searched = next.unwrap_or(stream.len().saturating_sub(2).max(code + 3));
             (self.code, self.searched) = (None, searched);
             if next.is_none() && unfinished {
-                return Some(UNKNOWN);
+                return Some(self.undecided());
             }
         }
+    }
+
+    /// A picture whose first slice was not met; without any sign of one, these are bytes of the one before.
+    fn undecided(&self) -> Picture {
+        let begun = match &self.syntax {
+            Syntax::H264(syntax) => syntax.begun(),
+            Syntax::Hevc(syntax) => syntax.begun(),
+            Syntax::Mpeg2(syntax) => syntax.begun(),
+            _ => false,
+        };
+        Picture { sync: false, part: if begun { Part::Whole } else { Part::Rest } }
     }
 
     fn decides(&self, first: u8) -> bool {
@@ -189,8 +200,6 @@ impl Sniffer {
     }
 }
 
-const UNKNOWN: Picture = Picture { sync: false, part: Part::Whole };
-
 /// Where the next `00 00 01` lies, from `from` on.
 fn start_code(stream: &[u8], from: usize) -> Option<usize> {
     let rest = stream.get(from..)?;
@@ -226,16 +235,20 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_without_pictures_comes_to_an_end() {
+    fn a_stream_without_pictures_belongs_to_the_one_before() {
+        let rest = Some(Picture { sync: false, part: Part::Rest });
         for codec in [Codec::H264, Codec::Hevc, Codec::Mpeg2, Codec::Mpeg4, Codec::Vc1, Codec::Vvc]
         {
-            assert_eq!(seen(codec, &[0; 70_000], 184).0, Some(UNKNOWN));
-            assert_eq!(seen(codec, &[], 1).0, Some(UNKNOWN));
-            assert_eq!(seen(codec, &[0, 0, 1], 1).0, Some(UNKNOWN));
-            let (picture, bytes) = seen(codec, &[0xaa; 200_000], 184);
-            assert_eq!(picture, Some(UNKNOWN));
-            assert!(bytes < LONGEST + 200);
+            assert_eq!(seen(codec, &[0; 270_000], 1840).0, rest);
+            assert_eq!(seen(codec, &[], 1).0, rest);
+            assert_eq!(seen(codec, &[0, 0, 1], 1).0, rest);
+            let (picture, bytes) = seen(codec, &[0xaa; 400_000], 1840);
+            assert_eq!(picture, rest);
+            assert!(bytes < LONGEST + 2000);
         }
+        // It begins, but its slice doesn't come.
+        let begun = seen(Codec::H264, &[0, 0, 1, 9, 0xf0, 0, 0, 1], 1).0;
+        assert_eq!(begun, Some(Picture { sync: false, part: Part::Whole }));
     }
 
     #[test]

@@ -27,6 +27,11 @@ impl Mpeg2 {
         (self.heads, self.picture, self.field) = (false, None, false);
     }
 
+    /// A picture has begun, though no slice of it was met.
+    pub fn begun(&self) -> bool {
+        self.heads || self.picture.is_some()
+    }
+
     pub fn decides(first: u8) -> bool {
         matches!(first, 0x01..=0xaf)
     }
