@@ -42,12 +42,14 @@ pub struct Pictures {
     young: Option<Young>,
     bytes: Vec<u8>,
     last: Option<i64>,
+    /// Where the last packet ended that belongs to a sample which began before the first packet seen.
+    pub stray: u64,
 }
 
 impl Pictures {
     pub fn new(pid: u16, codec: Codec, sniffer: Sniffer, clock: Clock) -> Self {
         let (open, young, bytes, last) = Default::default();
-        Pictures { pid, codec, sniffer, clock, open, young, bytes, last }
+        Pictures { pid, codec, sniffer, clock, open, young, bytes, last, stray: 0 }
     }
 
     /// Times go on from this one: set where packets before were not seen.
@@ -87,6 +89,12 @@ impl Pictures {
         self.young.is_some()
     }
 
+    /// The sample that was open when the packets ended, if it isn't wanted from [`finish`](Self::finish).
+    pub fn open(mut self, each: &mut dyn FnMut(Unit)) -> Option<Unit> {
+        self.settle(true, each);
+        self.open
+    }
+
     /// No more packets: gives what is left.
     pub fn finish(&mut self, each: &mut dyn FnMut(Unit)) {
         self.settle(true, each);
@@ -96,8 +104,9 @@ impl Pictures {
     }
 
     fn extend(&mut self, end: u64) {
-        if let Some(open) = &mut self.open {
-            open.end = open.end.max(end);
+        match &mut self.open {
+            Some(open) => open.end = open.end.max(end),
+            None => self.stray = self.stray.max(end),
         }
     }
 

@@ -16,6 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const CHUNK: u64 = 256 << 10;
 /// One read of a probe.
 const BLOCK: usize = 32 << 10;
+/// One read of a look at all packets.
+const SCAN: usize = 64 << 10;
 /// The end of a sample whose last packet was not met; see [`Search::close`].
 const UNKNOWN: u64 = 0;
 /// Probes remembered.
@@ -163,21 +165,23 @@ impl Search {
             low = past.checked_sub(1).and_then(|at| probes.get(at).copied()).unwrap_or(low);
             high = probes.get(past).copied().unwrap_or(high);
         }
-        let mut round = 0u32;
+        // By the slope, a little past the place and a little before it in turn, so that both ends close in;
+        // by halves where that doesn't: slopes may mislead.
+        let (mut round, mut margin, mut past) = (0u32, CHUNK / 2, false);
         while high.0 - low.0 > CHUNK {
             let width = high.0 - low.0;
-            // By the slope two times of three, by halves the third: slopes may mislead.
             round += 1;
-            let ahead = if round.is_multiple_of(3) {
-                width / 2
-            } else {
-                let part = (time - low.1).max(0) as u128 * u128::from(width);
-                (part / (high.1 - low.1).max(1) as u128) as u64
+            let part = (time - low.1).max(0) as u128 * u128::from(width);
+            let slope = (part / (high.1 - low.1).max(1) as u128) as u64;
+            let ahead = match (round % 8, past) {
+                (0, _) => width / 2,
+                (_, true) => slope.saturating_add(margin),
+                (_, false) => slope.saturating_sub(margin),
             };
-            let ahead = ahead.saturating_sub(CHUNK / 4).clamp(CHUNK / 2, width - CHUNK / 4);
+            let ahead = ahead.clamp(CHUNK / 4, width - CHUNK / 4);
             let at = self.align(run, low.0 + ahead);
             let Some((place, stamp)) = self.probe(source, run.pid, (at, high.0))? else {
-                high.0 = at;
+                (high.0, past) = (at, false);
                 continue;
             };
             let decoded = self.clock.time(stamp, Some(low.1));
@@ -189,7 +193,10 @@ impl Search {
             if known {
                 self.remember(place, decoded);
             }
-            if decoded <= time {
+            let early = decoded <= time;
+            margin = if early == past { margin.saturating_mul(4) } else { CHUNK / 2 };
+            past = early;
+            if early {
                 low = (place, decoded);
             } else {
                 high = (at, decoded);
@@ -209,8 +216,8 @@ impl Search {
         }
     }
 
-    /// Gives the samples that begin in `from..to`, until `each` says that it has enough. The last one's end
-    /// is [`UNKNOWN`].
+    /// Gives the samples that begin in `from..to`, until `each` says that it has enough. Returns where the
+    /// sample ends that began before, and the last sample if packets past `to` may belong to it.
     fn scan(
         &self,
         source: &dyn Source,
@@ -218,34 +225,31 @@ impl Search {
         (from, to): (u64, u64),
         near: i64,
         each: &mut dyn FnMut(Unit) -> bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(u64, Option<Unit>), Error> {
         let known = self.runs.first().is_some_and(|first| first.codec == run.codec);
         let sniffer = if known { self.sniffer.clone() } else { Sniffer::new(run.codec) };
         let mut pictures = Pictures::new(run.pid, run.codec, sniffer, self.clock).after(near);
-        let mut walk = Walk::new(source, self.framing, from, run.end, CHUNK as usize / 2);
+        let mut walk = Walk::new(source, self.framing, from, run.end, SCAN).mostly_to(to);
         if from > run.start {
             walk = walk.anywhere();
         }
-        let (mut more, mut ended) = (true, true);
+        let mut more = true;
         let length = source.length();
         while let Some((at, packet)) = walk.step()? {
             if at >= to && (!pictures.is_young() || packet.pid() == run.pid && packet.begins()) {
-                ended = false;
-                break;
+                let stray = pictures.stray;
+                return Ok((stray, pictures.open(&mut |unit| more = more && each(unit))));
             }
             if packet.pid() == run.pid {
                 let span = (at, length.min(at + self.framing.stride));
                 pictures.take(span, packet, &mut |unit| more &= each(unit));
                 if !more {
-                    return Ok(());
+                    return Ok((pictures.stray, None));
                 }
             }
         }
-        let end = if ended { None } else { Some(UNKNOWN) };
-        pictures.finish(&mut |unit| {
-            more = more && each(Unit { end: end.unwrap_or(unit.end), ..unit });
-        });
-        Ok(())
+        pictures.finish(&mut |unit| more = more && each(unit));
+        Ok((pictures.stray, None))
     }
 
     /// The samples that matter for a time, in one run: back from the place of that time to a sync sample.
@@ -259,12 +263,12 @@ impl Search {
         let (low, top) = self.locate(source, run, time.saturating_add(self.jitter))?;
         let ((mut from, mut near), mut to) = (low, top);
         let mut around = Around { floor, ..Around::default() };
-        let mut barren = top;
+        let (mut barren, mut tail) = (top, None);
         loop {
             // A field at a chunk's beginning may be a second one: the chunk before tells.
             let mut doubtful = self.sniffer.has_fields() && from > run.start;
             let (mut first, mut passed) = (None, false);
-            self.scan(source, run, (from, to), near, &mut |unit| {
+            let mut see = |unit: Unit| {
                 if std::mem::take(&mut doubtful) {
                     passed = true;
                     return true;
@@ -275,7 +279,19 @@ impl Search {
                     barren = barren.min(unit.start);
                 }
                 true
-            })?;
+            };
+            let (stray, open) = self.scan(source, run, (from, to), near, &mut see)?;
+            if let Some(open) = open {
+                // What follows was seen before, unless this is the first look.
+                let end = tail.map_or(UNKNOWN, |tail: u64| tail.max(open.end));
+                see(Unit { end, ..open });
+            }
+            tail = match (first, passed, tail) {
+                (_, true, _) => None,
+                (None, false, None) => None,
+                (None, false, Some(tail)) => Some(tail.max(stray)),
+                (Some(_), false, _) => Some(stray),
+            };
             if around.sync.is_some() {
                 return Ok(around);
             }
