@@ -133,6 +133,16 @@ mod tests {
     }
 
     #[test]
+    fn times_end_where_one_may_be_missing() {
+        let mut gathered = Gathered::default();
+        // Decoded first, the second one is shown after two that have not come.
+        for (place, (decoded, shown)) in [(0, 10), (10, 40), (20, 20)].into_iter().enumerate() {
+            gathered.take(Unit { shown, ..unit(place as u64, decoded, 1) });
+        }
+        assert_eq!(gathered.times(), [10, 20]);
+    }
+
+    #[test]
     fn what_is_kept_is_bounded() {
         let mut gathered = Gathered::default();
         for k in 0..MOST as i64 + 10 {

@@ -46,6 +46,10 @@ fn agree(film: &TransportStream, source: &dyn Source, written: &[Written], zero:
     let found: Vec<_> = found.iter().map(|sample| (sample.time, sample.span.start)).collect();
     let wanted: Vec<_> = syncs.iter().map(|w| (time(w.shown - zero), w.span.start)).collect();
     assert_eq!(found, wanted);
+    for &(at, start) in &wanted {
+        let found = film.sync_samples(source, at, 1).unwrap();
+        assert_eq!(found[0].span.start, start);
+    }
 }
 
 fn whole(source: &dyn Source) -> TransportStream {
@@ -72,6 +76,38 @@ fn every_packet_size_and_every_way() {
             agree(&sparse(&mux.bytes), &mux.bytes, &written, first);
         }
     }
+}
+
+#[test]
+fn pictures_longer_than_a_look() {
+    let mut mux = Mux::new(188);
+    let written = film(&mut mux, 90_000, FRAME, 40, 150_000);
+    agree(&sparse(&mux.bytes), &mux.bytes, &written, 90_000);
+}
+
+#[test]
+fn fields_of_a_frame_are_one_sample() {
+    let mut mux = Mux::new(188);
+    let mut written = Vec::new();
+    mux.tables(&[(0x02, PICTURES, &[])]);
+    for k in 0..200 {
+        let field = |number: i64, kind: u8, parity: u8| {
+            let [high, low] = ((number as u16) << 6 | u16::from(kind) << 3).to_be_bytes();
+            let mut body =
+                vec![0, 0, 1, 0, high, low, 0, 0, 0, 1, 0xb5, 0x8f, 0xff, 0xf0 | parity, 0];
+            body.extend([0, 0, 1, 1]);
+            body.resize(9000, 0x55);
+            body
+        };
+        let (shown, sync) = (90_000 + k * FRAME, k % 12 == 0);
+        let first = field(k % 12, if sync { 1 } else { 2 }, 1);
+        let start = mux.pes(PICTURES, Some(shown), None, &first).start;
+        // Its second field is an I field as well as a P field may be.
+        let end = mux.pes(PICTURES, Some(shown + FRAME / 2), None, &field(k % 12, 1, 2)).end;
+        written.push(Written { shown, sync, span: start..end });
+    }
+    agree(&whole(&mux.bytes), &mux.bytes, &written, 90_000);
+    agree(&sparse(&mux.bytes), &mux.bytes, &written, 90_000);
 }
 
 #[test]
@@ -149,7 +185,7 @@ fn samples_are_pes_packets_with_a_time() {
     let mut mux = Mux::new(188);
     mux.tables(&[(0x1b, 0x100, &[])]);
     let first = mux.pes(0x100, Some(0), None, &picture(true, 1000));
-    let more = mux.pes(0x100, None, None, &[0x55; 500]);
+    let more = mux.pes(0x100, None, None, &picture(true, 500));
     mux.packet(0x100, false, &[]);
     let second = mux.pes(0x100, Some(FRAME), None, &picture(false, 1000));
     let made = whole(&mux.bytes);

@@ -168,6 +168,11 @@ mod tests {
         let seen = walk(&file, 0, u64::MAX);
         assert_eq!(seen[2..5], [(376, 2), (564, 3), (936, 5)]);
         assert_eq!(seen.len(), 9);
+        // Nor do two sync bytes in the right places prove a packet, if there is no third.
+        let mut file = packets(10);
+        (file[5], file[193]) = (SYNC, SYNC);
+        file.splice(0..3, []);
+        assert_eq!(walk(&file, 0, u64::MAX)[0], (185, 1));
         // A sync byte inside a payload doesn't lead astray.
         let mut file = packets(10);
         file[5] = SYNC;

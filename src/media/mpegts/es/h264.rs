@@ -326,6 +326,54 @@ mod tests {
         assert!(!h264.take(&slice(0x41)).unwrap().sync);
     }
 
+    /// Bytes of these bits, filled up with zeros.
+    fn packed(kind: u8, bits: &str) -> Vec<u8> {
+        let bits: Vec<u8> = bits.bytes().filter(|bit| *bit != b' ').map(|bit| bit - b'0').collect();
+        let pack = |eight: &[u8]| (0..8).fold(0, |byte, k| byte << 1 | eight.get(k).unwrap_or(&0));
+        [kind].into_iter().chain(bits.chunks(8).map(pack)).collect()
+    }
+
+    #[test]
+    fn the_second_field_of_a_frame_is_told() {
+        let mut h264 = H264::default();
+        // Main profile; set 0, four bits of frame number, one reference, 32 by 32, fields allowed.
+        let sps = "01001101 00000000 00011110 1 1 011 010 0 010 1 0 0 1 0 0 1";
+        h264.take(&packed(0x67, sps));
+        h264.take(&packed(0x68, "1 1 0 0 1 1 1"));
+        assert_eq!(h264.latest.unwrap().dimensions, (32, 32));
+        let mut part = |number: &str, field: &str| {
+            h264.begin();
+            h264.take(&packed(0x41, &format!("1 1 1 {number} {field} 111111111111"))).unwrap().part
+        };
+        let (top, bottom, frame) = ("10", "11", "0");
+        assert_eq!(part("0001", top), Part::Whole);
+        assert_eq!(part("0001", bottom), Part::SecondField);
+        // A field of another frame, another field of the same parity, a third field: all are new.
+        assert_eq!(part("0010", top), Part::Whole);
+        assert_eq!(part("0011", bottom), Part::Whole);
+        assert_eq!(part("0011", bottom), Part::Whole);
+        assert_eq!(part("0011", top), Part::SecondField);
+        assert_eq!(part("0011", bottom), Part::Whole);
+        // A frame between them.
+        assert_eq!(part("0100", frame), Part::Whole);
+        assert_eq!(part("0011", top), Part::Whole);
+    }
+
+    #[test]
+    fn pictures_of_one_reference_are_places_to_start() {
+        let mut h264 = H264::default();
+        let sps = "01001101 00000000 00011110 1 1 011 010 0 010 1 1 1 0 0 1";
+        let (i, p) = ("1 011 1 0000 1111111", "1 1 1 0000 1111111");
+        h264.take(&packed(0x67, sps));
+        h264.take(&packed(0x68, "1 1 0 0 1 1 1"));
+        h264.begin();
+        assert!(h264.take(&packed(0x41, i)).unwrap().sync);
+        assert!(!h264.take(&packed(0x41, p)).unwrap().sync);
+        // Two references by default.
+        h264.take(&packed(0x68, "1 1 0 0 1 010 1"));
+        assert!(!h264.take(&packed(0x41, i)).unwrap().sync);
+    }
+
     #[test]
     fn the_rest_of_the_picture_before_is_passed_over() {
         let mut h264 = H264::default();
