@@ -7,6 +7,7 @@ pub mod frames;
 pub mod index;
 pub mod matroska;
 pub mod mp4;
+pub mod mpegts;
 pub mod time;
 pub mod timecode;
 
@@ -79,6 +80,9 @@ pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
     }
     if audio::recognises(head) {
         return audio::open(source);
+    }
+    if mpegts::recognises(head) {
+        return Ok(Box::new(mpegts::open(source)?));
     }
     Err(Error::Unknown)
 }

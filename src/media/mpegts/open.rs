@@ -1,0 +1,182 @@
+//! Making the index of a file by one pass over all of it. What a long file gets instead: see
+//! [`sparse`](super::sparse).
+
+use super::gathered::{Gathered, RUNS, Run};
+use super::packet::Framing;
+use super::pass::Pass;
+use super::pictures::Unit;
+use super::samples::Samples;
+use super::search::Search;
+use super::sparse;
+use super::tables::Tables;
+use super::walk::Walk;
+use super::{Core, Frames, describe};
+use crate::media::{Error, Kind, Source, read_up_to};
+
+/// Files up to this length are read whole.
+pub const WHOLE: u64 = 64 << 20;
+/// Where the first packet must be found.
+const HEAD: usize = 64 << 10;
+/// How far tables are looked for, and how far for those that are missing when some are there.
+const TABLES: u64 = 5 << 20;
+const MORE_TABLES: u64 = 512 << 10;
+
+/// A value of this type is a file of packets, before anything is known of its streams.
+#[derive(Clone, Copy)]
+pub struct File<'s> {
+    pub source: &'s dyn Source,
+    pub framing: Framing,
+    pub begin: u64,
+}
+
+impl<'s> File<'s> {
+    pub fn new(source: &'s dyn Source) -> Result<Self, Error> {
+        let mut head = vec![0; HEAD];
+        let filled = read_up_to(source, &mut head, 0)?;
+        let head = head.get(..filled).unwrap_or_default();
+        let (framing, begin) = Framing::of(head).ok_or(Error::Unknown)?;
+        Ok(File { source, framing, begin })
+    }
+
+    /// The cheapest index that is right.
+    pub fn index(&self) -> Result<Core, Error> {
+        let tables = self.survey()?;
+        if self.source.length() > WHOLE
+            && let Some(core) = sparse::index(self, &tables)?
+        {
+            return Ok(core);
+        }
+        self.whole(&tables)
+    }
+
+    /// The tables at the file's beginning, or a guess where there are none.
+    pub fn survey(&self) -> Result<Tables, Error> {
+        let mut tables = Tables::default();
+        let end = self.begin + TABLES;
+        let mut walk = Walk::new(self.source, self.framing, self.begin, end, HEAD);
+        let mut named = None;
+        while let Some((at, packet)) = walk.step()? {
+            if tables.take(packet) && !tables.streams().is_empty() {
+                named.get_or_insert(at);
+            }
+            if tables.complete() || named.is_some_and(|named| at > named + MORE_TABLES) {
+                break;
+            }
+        }
+        if tables.streams().is_empty() {
+            let mut walk = Walk::new(self.source, self.framing, self.begin, end, HEAD);
+            while let Some((_, packet)) = walk.step()? {
+                tables.guess(packet);
+            }
+        }
+        Ok(tables)
+    }
+
+    /// The index that one pass over the whole file gives.
+    pub fn whole(&self, tables: &Tables) -> Result<Core, Error> {
+        let (progress, gathered) = self.read(tables)?;
+        if gathered.complete() {
+            self.samples(progress, gathered)
+        } else {
+            self.runs(progress, gathered)
+        }
+    }
+
+    pub fn read(&self, tables: &Tables) -> Result<(Progress, Gathered), Error> {
+        let named = |kind| tables.first(kind, |_| true);
+        let wanted = named(Kind::Video).or(named(Kind::Audio)).ok_or(Error::NoTrack)?;
+        let mut progress = Progress::new(tables.clone(), wanted, self.begin);
+        let mut gathered = progress.advance(self)?;
+        if gathered.count == 0 {
+            // Named in the tables, but never there: the first stream that is.
+            let Progress { pass, .. } = &progress;
+            let there = |place: usize| pass.times.get(place).is_some_and(Option::is_some);
+            let other = |kind| pass.tables.first(kind, there).filter(|&place| place != wanted);
+            if let Some(other) = other(Kind::Video).or(other(Kind::Audio)) {
+                progress = Progress::new(pass.tables.clone(), other, self.begin);
+                gathered = progress.advance(self)?;
+            }
+        }
+        if gathered.count == 0 {
+            return Err(progress.pass.scrambled.map_or(Error::NoTrack, |at| {
+                Error::broken(at, "the packets are scrambled from here on")
+            }));
+        }
+        Ok((progress, gathered))
+    }
+
+    fn samples(&self, progress: Progress, mut gathered: Gathered) -> Result<Core, Error> {
+        let samples = Samples::new(&std::mem::take(&mut gathered.units));
+        describe::core(self, progress, gathered, Frames::Samples(samples))
+    }
+
+    pub fn runs(&self, mut progress: Progress, gathered: Gathered) -> Result<Core, Error> {
+        if gathered.runs.len() == RUNS {
+            let at = gathered.runs.last().map_or(self.begin, |run| run.start);
+            return Err(Error::broken(at, "time goes back over and over again up to here"));
+        }
+        let search = Search::of(self.framing, &progress.pass, &gathered).ok_or(Error::NoTrack)?;
+        progress.gathered = gathered.clone();
+        describe::core(self, progress, gathered, Frames::Search(search))
+    }
+
+    /// The index of a file that has grown since its index was made.
+    pub fn grown(&self, core: &Core) -> Result<Core, Error> {
+        let mut progress = core.progress.clone();
+        match &core.frames {
+            Frames::Samples(samples) => {
+                let open = progress.open;
+                let mut gathered = progress.advance(self)?;
+                if !gathered.complete() {
+                    return self.index();
+                }
+                let mut samples = samples.clone();
+                samples.extend(&std::mem::take(&mut gathered.units), open);
+                describe::core(self, progress, gathered, Frames::Samples(samples))
+            }
+            Frames::Search(search) => match sparse::grown(self, progress, search)? {
+                Some(core) => Ok(core),
+                None => self.index(),
+            },
+        }
+    }
+}
+
+/// A value of this type is a pass that can go on where its file grows.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub pass: Pass,
+    /// Without the samples whose bytes may still come, and without the units given away.
+    pub gathered: Gathered,
+    /// Where the next packet is expected.
+    at: u64,
+    /// Samples from here on were given although they may still grow.
+    open: u64,
+}
+
+impl Progress {
+    pub fn new(tables: Tables, place: usize, at: u64) -> Self {
+        let pass = Pass::new(tables).follow(place);
+        Progress { pass, gathered: Gathered::default(), at, open: u64::MAX }
+    }
+
+    pub fn weight(&self) -> usize {
+        let Gathered { units, runs, .. } = &self.gathered;
+        self.pass.weight()
+            + units.capacity() * size_of::<Unit>()
+            + runs.capacity() * size_of::<Run>()
+    }
+
+    /// Goes on to the file's end. Gives all that was gathered, but of the units only the new ones.
+    fn advance(&mut self, file: &File<'_>) -> Result<Gathered, Error> {
+        let Progress { pass, gathered, .. } = self;
+        let span = (self.at, file.source.length());
+        self.at = pass.run(file.source, file.framing, span, &mut |unit| gathered.take(unit))?;
+        let units = std::mem::take(&mut gathered.units);
+        let mut all = Gathered { units, ..gathered.clone() };
+        let before = all.units.len();
+        pass.clone().finish(&mut |unit| all.take(unit));
+        self.open = all.units.get(before).map_or(u64::MAX, |unit| unit.start);
+        Ok(all)
+    }
+}

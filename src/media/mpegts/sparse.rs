@@ -1,0 +1,149 @@
+//! The index of a long file: its beginning, its end and some places between are looked at. `None` wherever
+//! that doesn't suffice: time goes back, or the stream isn't where it should be.
+
+use super::gathered::Gathered;
+use super::open::{File, Progress};
+use super::pass::Pass;
+use super::pictures::Pictures;
+use super::search::Search;
+use super::tables::Tables;
+use super::{Core, Frames, describe};
+use crate::media::{Error, Kind};
+
+/// The beginning is looked at in steps, until there are samples enough to tell their rate, and every
+/// stream of pictures or sound was met: the first of them is where time begins.
+const STEP: u64 = 256 << 10;
+const SAMPLES: usize = 16;
+/// Further on fewer samples suffice, and further still streams that aren't there aren't waited for.
+const FEWER: (u64, usize) = (512 << 10, 6);
+const STREAMS: u64 = 8 << 20;
+/// How far is looked for any sample at all.
+const PATIENCE: u64 = 16 << 20;
+/// Places looked at between beginning and end.
+const PLACES: u64 = 8;
+
+pub fn index(file: &File<'_>, tables: &Tables) -> Result<Option<Core>, Error> {
+    for kind in [Kind::Video, Kind::Audio] {
+        let Some(place) = tables.first(kind, |_| true) else { continue };
+        let mut progress = Progress::new(tables.clone(), place, file.begin);
+        let mut gathered = Gathered::default();
+        let seen = beginning(file, &mut progress.pass, &mut gathered)?;
+        if gathered.count > 0 {
+            return middle(file, progress, gathered, seen);
+        }
+    }
+    Ok(None)
+}
+
+/// Says how far it went.
+fn beginning(file: &File<'_>, pass: &mut Pass, gathered: &mut Gathered) -> Result<u64, Error> {
+    let mut ahead = 0;
+    loop {
+        let at = file.begin + ahead;
+        // Each step goes on at the packet where the one before ended, whatever lies between.
+        ahead += STEP / file.framing.stride * file.framing.stride;
+        let span = (at, file.begin + ahead);
+        pass.run(file.source, file.framing, span, &mut |unit| gathered.take(unit))?;
+        let enough = match gathered.count {
+            SAMPLES.. => true,
+            count => count >= FEWER.1 && ahead >= FEWER.0,
+        };
+        if enough && (pass.complete() || ahead >= STREAMS) || ahead >= PATIENCE {
+            return Ok(file.begin + ahead);
+        }
+    }
+}
+
+/// Looks at places between: time must rise from each to the next.
+fn middle(
+    file: &File<'_>,
+    mut progress: Progress,
+    mut gathered: Gathered,
+    seen: u64,
+) -> Result<Option<Core>, Error> {
+    let pass = &progress.pass;
+    let length = file.source.length();
+    let (span, stride) = (length - file.begin, file.framing.stride);
+    let [run] = &mut gathered.runs[..] else { return Ok(None) };
+    (run.start, run.end) = (file.begin, length);
+    let (pid, mut last) = (run.pid, run.decoded.1);
+    let Some(mut search) = Search::of(file.framing, pass, &gathered) else { return Ok(None) };
+    let mut tail = file.begin;
+    for k in 1..=PLACES {
+        let ahead = if k == PLACES { span.saturating_sub(STEP) } else { span / PLACES * k };
+        let at = file.begin + ahead / stride * stride;
+        if at < seen || at <= tail {
+            continue;
+        }
+        let limit = if k == PLACES { length } else { at + PATIENCE };
+        if let Some((place, stamp)) = search.probe(file.source, pid, (at, limit))? {
+            let time = search.clock.onward(stamp, last.saturating_sub(gathered.jitter));
+            let Some(time) = time else { return Ok(None) };
+            search.remember(place, time);
+            (last, tail) = (time, place);
+        }
+    }
+    let near = length - tail <= 2 * STEP;
+    let mut from =
+        if near { tail } else { file.begin + span.saturating_sub(STEP) / stride * stride };
+    loop {
+        let (end, ending) = ending(file, pass, from, last)?;
+        if let [run] = &ending.runs[..] {
+            let slack = gathered.jitter.max(ending.jitter);
+            if from >= seen.max(tail) && run.decoded.0 < last - slack {
+                return Ok(None);
+            }
+            gathered.follow(&ending);
+            search.end(&gathered);
+            progress.pass.follow_times(&end);
+            progress.gathered = gathered.clone();
+            return describe::core(file, progress, gathered, Frames::Search(search)).map(Some);
+        }
+        if !ending.runs.is_empty() || length - from > PATIENCE {
+            return Ok(None);
+        }
+        let wider = file.begin + span.saturating_sub(4 * (length - from)) / stride * stride;
+        // No further back than the last sample that is known.
+        from = if from > tail { wider.max(tail) } else { wider };
+    }
+}
+
+/// A pass over the file's last packets.
+fn ending(file: &File<'_>, pass: &Pass, from: u64, near: i64) -> Result<(Pass, Gathered), Error> {
+    let mut end = Pass::new(pass.tables.clone());
+    end.main = pass.main.as_ref().map(|main| {
+        Pictures::new(main.pid, main.codec, main.sniffer.clone(), main.clock).after(near)
+    });
+    (end.clocks, end.near) = (pass.clocks.clone(), Some(near));
+    let mut ending = Gathered::default();
+    let span = (from, file.source.length());
+    end.run(file.source, file.framing, span, &mut |unit| ending.take(unit))?;
+    end.finish(&mut |unit| ending.take(unit));
+    Ok((end, ending))
+}
+
+/// The index of a long file that has grown. `None`: it is better made anew.
+pub fn grown(
+    file: &File<'_>,
+    mut progress: Progress,
+    search: &Search,
+) -> Result<Option<Core>, Error> {
+    let mut gathered = progress.gathered.clone();
+    let (Some(last), Some(run)) = (gathered.last, gathered.runs.last()) else { return Ok(None) };
+    if file.source.length().saturating_sub(last.start) > PATIENCE || last.pid != run.pid {
+        return Ok(None);
+    }
+    let (end, ending) = ending(file, &progress.pass, last.start, last.decoded)?;
+    if ending.runs.len() != 1 || ending.runs[0].pid != last.pid {
+        return Ok(None);
+    }
+    gathered.follow(&ending);
+    if let Some(run) = gathered.runs.last_mut() {
+        run.end = file.source.length();
+    }
+    let mut search = search.clone();
+    search.end(&gathered);
+    progress.pass.follow_times(&end);
+    progress.gathered = gathered.clone();
+    describe::core(file, progress, gathered, Frames::Search(search)).map(Some)
+}
