@@ -76,8 +76,8 @@ fn cue(
 
 #[cfg(test)]
 mod tests {
-    use super::super::made::{cue, master};
     use super::*;
+    use crate::media::matroska::made::{cue, master};
 
     fn of_track_1(points: &[Vec<u8>], apart: u64) -> Vec<(i64, u64)> {
         let bytes = [master(ids::CUES, points), vec![0; 1000]].concat();

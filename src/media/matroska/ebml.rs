@@ -171,8 +171,8 @@ pub fn vint(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::made::Bytes;
     use super::*;
+    use crate::media::matroska::made::Bytes;
 
     #[test]
     fn a_number_is_as_long_as_its_leading_zeros_say() {

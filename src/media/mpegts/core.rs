@@ -71,7 +71,7 @@ impl Core {
                 // Before the first frame nothing is shown: that one is waited for.
                 let frame = samples.at(shown).or(samples.first());
                 let Some(frame) = frame else { return Ok(None) };
-                let shown = shown.max(self.first);
+                let (asked, shown) = (shown, shown.max(self.first));
                 let before = samples.syncs_to(shown).checked_sub(1);
                 let sync = samples.sync(before.unwrap_or(0));
                 // Without any sync sample a decoder begins at the first one and hopes.
@@ -80,11 +80,12 @@ impl Core {
                     number: frame.number,
                     frame: self.numbered(frame),
                     sync: self.numbered(start),
-                    later: before.is_none(),
+                    later: before.is_none() || start.shown > asked,
                 }))
             }
             Frames::Search(search) => {
-                let around = search.find(source, shown.max(self.first), i64::MIN)?;
+                let (asked, shown) = (shown, shown.max(self.first));
+                let around = search.find(source, shown, i64::MIN)?;
                 let frame = match around.frame {
                     Some(frame) => Some(frame),
                     None => search.first(source, false)?,
@@ -97,12 +98,13 @@ impl Core {
                         None => search.first(source, false)?.unwrap_or(frame),
                     },
                 };
+                let first = sync.shown;
                 let (closed, sync) = (search.close(source, frame)?, search.close(source, sync)?);
                 Ok(Some(Found {
                     number: self.place(frame.shown),
                     frame: self.sample(closed),
                     sync: self.sample(sync),
-                    later: around.sync.is_none(),
+                    later: around.sync.is_none() || first > asked,
                 }))
             }
         }

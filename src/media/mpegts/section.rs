@@ -142,8 +142,8 @@ pub fn checksum(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{packets, pat, pmt};
     use super::*;
+    use crate::media::mpegts::testing::{packets, pat, pmt};
 
     fn sections(stream: &[[u8; 188]]) -> Vec<Vec<u8>> {
         let (mut sections, mut seen) = (Sections::default(), Vec::new());

@@ -230,8 +230,8 @@ fn guess_audio(body: &[u8]) -> Codec {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{packets, pat, pmt};
     use super::*;
+    use crate::media::mpegts::testing::{packets, pat, pmt};
 
     fn take(tables: &mut Tables, pid: u16, section: &[u8]) -> bool {
         let mut changed = false;

@@ -1,6 +1,6 @@
 //! Frames of sound: how long each is, in bytes and in time. Reads their headers and decodes nothing.
 
-use super::super::codec::Codec;
+use crate::media::mpegts::codec::Codec;
 
 /// A value of this type is one frame's header.
 #[derive(Clone, Debug, PartialEq, Eq)]
