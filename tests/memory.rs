@@ -1,13 +1,10 @@
 //! A film far larger than memory: every offset of it can be reached, and many who stream it take
 //! none of the server's own memory.
 
-#[path = "support/process.rs"]
-mod process;
 mod support;
 
-use process::Process;
 use std::{fs::File, io::Read, os::unix::fs::FileExt, sync::mpsc, thread, time::Duration};
-use support::{Client, noise};
+use support::{Client, command::Program, noise};
 
 const GIB: u64 = 1 << 30;
 const LENGTH: u64 = 20 * GIB;
@@ -52,7 +49,7 @@ impl Film {
 #[test]
 fn a_film_of_20_gib_is_served_at_any_offset() {
     let film = Film::new();
-    let server = Process::start(film.folder.path(), &[]);
+    let server = Program::quiet(film.folder.path(), &[]);
     let mut client = Client::connect(server.address);
     let head = client.ask("HEAD /film.mkv HTTP/1.1");
     assert_eq!(head.header("content-length"), LENGTH.to_string());
@@ -99,7 +96,7 @@ const MOST_ANONYMOUS: u64 = 32 * 1024;
 #[test]
 fn clients_that_stream_it_leave_anonymous_memory_under_32_mib() {
     let film = Film::new();
-    let server = Process::start(film.folder.path(), &[]);
+    let server = Program::quiet(film.folder.path(), &[]);
     let idle = server.kib("RssAnon");
     // Every client takes the head of its answer and then nothing: each has as much of the film
     // under way as the server ever lets it have.
@@ -134,7 +131,7 @@ fn clients_that_stream_it_leave_anonymous_memory_under_32_mib() {
 }
 
 /// Asks for a share of the film, and takes the head of the answer.
-fn begin(server: &Process, number: u64) -> Client {
+fn begin(server: &Program, number: u64) -> Client {
     let mut client = Client::connect(server.address);
     let start = LENGTH / CLIENTS * number;
     let last = start + SHARE - 1;

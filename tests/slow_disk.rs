@@ -3,17 +3,14 @@
 
 #[path = "support/first_byte.rs"]
 mod first_byte;
-#[path = "support/process.rs"]
-mod process;
 #[path = "support/slow_disk.rs"]
 mod slow_disk;
 mod support;
 
 use first_byte::{Streams, percentile, times};
-use process::Process;
 use slow_disk::{Pace, Question, SlowDisk};
 use std::{fs, io::Read, sync::Arc, time::Duration};
-use support::{Client, Response, noise};
+use support::{Client, Response, command::Program, noise};
 
 const MIB: usize = 1024 * 1024;
 const STREAMS: usize = 16;
@@ -21,7 +18,7 @@ const WARM: usize = 8 * MIB;
 
 /// A folder with a warm film on a local disk, and below `slow/` a disk that takes its time.
 struct Stage {
-    server: Process,
+    server: Program,
     disk: SlowDisk,
     folder: tempfile::TempDir,
 }
@@ -31,7 +28,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("warm.mp4"), noise(100, WARM)).unwrap();
         let disk = SlowDisk::mount(folder.path().join("slow"), pace, films);
-        let server = Process::start(folder.path(), flags);
+        let server = Program::quiet(folder.path(), flags);
         Stage { server, disk, folder }
     }
 

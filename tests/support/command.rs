@@ -5,6 +5,7 @@
 use super::Client;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::Path,
@@ -53,6 +54,13 @@ impl Program {
         let mut command = reelmap();
         command.arg("serve").arg(root.as_ref()).args(["--listen", "127.0.0.1:0"]).args(flags);
         Program::run(command)
+    }
+
+    /// The same with two runtime threads and no access log.
+    #[track_caller]
+    pub fn quiet(root: impl AsRef<Path>, flags: &[&str]) -> Program {
+        let always = ["--threads", "2", "--access-log", "off"];
+        Program::start(root, &[&always, flags].concat())
     }
 
     /// Runs a command that serves.
@@ -113,6 +121,13 @@ impl Program {
         let mut output = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
         (status.unwrap(), output)
+    }
+
+    /// A line of its `/proc/PID/status` that tells a size, in KiB.
+    pub fn kib(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     fn pid(&self) -> Pid {
