@@ -38,6 +38,7 @@ pub struct Serve {
 
     /// Threads that serve requests; 0 means one a processor
     #[arg(long, default_value_t = 0, env = "REELMAP_THREADS", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub threads: u16,
 
     /// Connections served at once; more wait in the kernel's queue [default: 10000, or as many as
@@ -53,7 +54,7 @@ pub struct Serve {
 
     /// Largest head of a request (its line and its headers), in KiB
     #[arg(long, default_value_t = 32, env = "REELMAP_MAX_HEADER_KIB", value_name = "KIB")]
-    #[arg(value_parser = clap::value_parser!(u16).range(8..=1024))]
+    #[arg(value_parser = clap::value_parser!(u16).range(16..=1024))]
     pub max_header_kib: u16,
 
     /// Seconds that a client may take to send the head of a request

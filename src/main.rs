@@ -12,6 +12,9 @@ use std::{process::ExitCode, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
+/// Threads that may wait for disks at once.
+const WAITING_THREADS: usize = 128;
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(flags) => run(flags),
@@ -36,6 +39,7 @@ fn run(flags: config::Serve) -> Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads)
+        .max_blocking_threads(WAITING_THREADS)
         .enable_all()
         .build()
         .context("cannot start threads")?;

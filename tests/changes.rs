@@ -118,6 +118,27 @@ fn a_rewritten_film_that_the_socket_could_hold_is_not_taken_for_whole() {
 }
 
 #[test]
+fn a_longer_film_copied_over_the_old_one_is_cut() {
+    let stage = Stage::new();
+    let longer = noise(3, LENGTH + 5000);
+    let answers = stage.change_under_clients(|| fs::write(stage.film(), &longer).unwrap());
+    assert!(answers.iter().all(|answer| !answer.complete), "mixed bytes passed for a whole file");
+    let now = stage.server.get("/film.mp4");
+    assert!(now.complete && now.body == longer, "the new film is not served");
+}
+
+#[test]
+fn a_film_cut_short_and_made_longer_again_is_cut() {
+    let stage = Stage::new();
+    let answers = stage.change_under_clients(|| {
+        let film = OpenOptions::new().write(true).open(stage.film()).unwrap();
+        film.set_len(LENGTH as u64 / 2).unwrap();
+        film.set_len(LENGTH as u64 + 8).unwrap();
+    });
+    assert!(answers.iter().all(|answer| !answer.complete), "zeros passed for a whole file");
+}
+
+#[test]
 fn one_byte_rewritten_near_the_end_is_enough() {
     let stage = Stage::new();
     let answers = stage.change_under_clients(|| {

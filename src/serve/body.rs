@@ -159,9 +159,12 @@ impl Film {
             })?;
             // Asked after the bytes were read: they are the file's if it has not changed until now.
             // What was learned of another change than this one is seen before the bytes are sent.
-            if asset.remote() && asset.drift_synced()? == Drift::Shrank {
-                exchange.cut(Cut::Shrank);
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            if asset.remote() {
+                let drift = asset.drift_synced().inspect_err(|_| exchange.cut(Cut::Unreadable))?;
+                if drift == Drift::Shrank {
+                    exchange.cut(Cut::Shrank);
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
             }
             Ok(())
         });

@@ -152,11 +152,6 @@ impl Exchange {
         self.promised.load(Relaxed)
     }
 
-    /// How long ago it began.
-    pub(super) fn age(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// Notes body bytes that the kernel took, or that the server composed and gave away.
     pub(super) fn sent(&self, bytes: u64, by: SentBy) {
         self.sent.fetch_add(bytes, Relaxed);

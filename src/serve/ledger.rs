@@ -12,7 +12,6 @@ use std::{
     io::{self, IoSlice},
     os::fd::AsFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 /// A value of this type is a slice of an asset on its way out, for one exchange.
@@ -35,10 +34,6 @@ pub(super) struct Loan {
 /// processor time for 64 KiB where `sendfile` took 56, and the socket of a client that doesn't read
 /// holds 110 KiB of its pages for later writes to show in.
 const LONG: u64 = 256 * 1024;
-
-/// A look at a file is good for so long: no need for another before an answer's first bytes, which
-/// follow the look that found the file.
-const FRESH: Duration = Duration::from_millis(1);
 
 impl Loan {
     /// A loan of `slice`, which begins at `offset` in `asset`; `last` if no byte of an asset follows
@@ -74,9 +69,10 @@ impl Loan {
         self.long && self.last && self.slice.len() == 1
     }
 
-    /// Whether it leaves by `sendfile`: it is of a long answer, and its file system has it.
+    /// Whether it leaves by `sendfile`: it is of a long answer, and its file system has it and need
+    /// not ask another machine whether what it holds is still true, as NFS does at each call.
     pub(super) fn sends(&self) -> bool {
-        self.long && self.asset.sends()
+        self.long && !self.asset.remote() && self.asset.sends()
     }
 
     /// Sends what may leave now by `sendfile`; how many bytes the socket took.
@@ -92,9 +88,6 @@ impl Loan {
 
     /// What became of the file; a failed look counts as a file that is gone.
     pub(super) fn drift(&self) -> Drift {
-        if self.exchange.age() < FRESH && !self.is_last_byte() {
-            return Drift::None;
-        }
         self.asset.drift().unwrap_or(Drift::Shrank)
     }
 

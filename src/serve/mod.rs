@@ -28,7 +28,14 @@ use crate::{
 use anyhow::{Context, Result};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -39,6 +46,13 @@ use tokio::{
 /// Connections that the kernel finishes and keeps until they are accepted.
 const BACKLOG: u32 = 4096;
 
+/// Listings held in memory at once until they have been sent; further ones wait. A long one takes
+/// some MiB.
+const LISTINGS: usize = 32;
+
+/// Listings composed at once: each takes a thread and ten times its length for a moment.
+const COMPOSING: usize = 2;
+
 /// How often files that are gone are let go of.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -48,6 +62,9 @@ pub struct App {
     cache: Cache<Representation>,
     metrics: Metrics,
     access_log: AccessLog,
+    /// Permits for listings in memory, and for those of them that are being composed.
+    listings: Arc<Semaphore>,
+    composing: Semaphore,
 }
 
 impl App {
@@ -56,7 +73,14 @@ impl App {
         let root = Root::open(&config.root)
             .with_context(|| format!("cannot open the folder {}", config.root.display()))?;
         let cache = Cache::new(root, config.open_files, service::describe);
-        Ok(App { config, cache, metrics: Metrics::default(), access_log })
+        Ok(App {
+            config,
+            cache,
+            metrics: Metrics::default(),
+            access_log,
+            listings: Arc::new(Semaphore::new(LISTINGS)),
+            composing: Semaphore::new(COMPOSING),
+        })
     }
 }
 
@@ -79,9 +103,7 @@ pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Ou
     let permits = Arc::new(Semaphore::new(app.config.limits.connections));
     let graceful = Arc::new(GracefulShutdown::new());
     let mut tasks = JoinSet::new();
-    for listener in listeners {
-        tasks.spawn(accept(listener, app.clone(), permits.clone(), graceful.clone()));
-    }
+    tasks.spawn(accept(listeners, app.clone(), permits, graceful.clone()));
     tasks.spawn(sweep(app.clone()));
     shutdown.await;
     tasks.shutdown().await;
@@ -93,16 +115,17 @@ pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Ou
 }
 
 async fn accept(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     app: Arc<App>,
     permits: Arc<Semaphore>,
     graceful: Arc<GracefulShutdown>,
 ) {
-    let mut pause = Duration::ZERO;
+    let (mut pause, mut turn) = (Duration::ZERO, 0_usize);
     loop {
         // Without a permit nothing is accepted: the client waits in the kernel's queue.
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
-        match listener.accept().await {
+        turn = turn.wrapping_add(1);
+        match next_client(&listeners, turn).await {
             Ok((stream, peer)) => {
                 pause = Duration::ZERO;
                 connect(stream, peer, &app, &graceful, permit);
@@ -115,6 +138,20 @@ async fn accept(
             }
         }
     }
+}
+
+/// The next client of any listener. Each turn begins with another, so that a busy one leaves the
+/// others theirs.
+async fn next_client(
+    listeners: &[TcpListener],
+    turn: usize,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    poll_fn(|cx| {
+        let (before, from) = listeners.split_at(turn % listeners.len().max(1));
+        let mut polled = from.iter().chain(before).map(|listener| listener.poll_accept(cx));
+        polled.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// Whether the client that was to be accepted is to blame, and the next may do better.

@@ -15,6 +15,7 @@ use crate::{
     store::{Asset, Found, cache::Opened, root::Place},
     telemetry::metrics,
 };
+use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, VARY},
@@ -32,6 +33,7 @@ use std::{
     task::{Context, Poll},
     time::SystemTime,
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The longest body of a request that means nothing which is read and forgotten, so that the next
 /// request on the connection is understood. A longer one ends the connection.
@@ -194,13 +196,20 @@ impl Service {
         let json = prefers_json(request);
         // Composing a long page takes as much time as a slow disk does.
         let app = self.app.clone();
+        let Ok(permit) = app.listings.clone().acquire_owned().await else {
+            return answer.message(StatusCode::SERVICE_UNAVAILABLE);
+        };
+        let turn = self.app.composing.acquire().await;
         let composed = OffRuntime::start(move || {
             let listing = list(&app, &place, folder)?;
-            Ok(if json { listing.json() } else { listing.html() })
+            let page = if json { listing.json() } else { listing.html() };
+            Ok(Bytes::from_owner(Page { page, _permit: permit }))
         });
         let vary = HeaderValue::from_static("Accept");
         let fresh = HeaderValue::from_static("no-cache");
-        match composed.await {
+        let composed = composed.await;
+        drop(turn);
+        match composed {
             Ok(bytes) if json => answer.composed(StatusCode::OK, pages::JSON, bytes),
             Ok(bytes) => {
                 let policy = HeaderValue::from_static(pages::content_security_policy());
@@ -211,6 +220,18 @@ impl Service {
         }
         .with(VARY, vary)
         .with(CACHE_CONTROL, fresh)
+    }
+}
+
+/// A value of this type is a listing that counts as one until it has been sent.
+struct Page {
+    page: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        &self.page
     }
 }
 
@@ -247,6 +268,7 @@ fn prefers_json(request: &Request<()>) -> bool {
         .iter()
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','))
+        .filter(|item| !item.replace(' ', "").ends_with(";q=0"))
         .filter_map(|item| item.split(';').next())
         .map(|essence| essence.trim().to_ascii_lowercase());
     types.find(|essence| essence == "text/html" || essence == "application/json")
@@ -323,6 +345,7 @@ mod tests {
             (Some("text/html,application/xhtml+xml,application/json"), false),
             (Some("application/json, text/html"), true),
             (Some("text/plain"), false),
+            (Some("application/json; q=0"), false),
         ];
         for (accept, expected) in cases {
             let mut request = Request::new(());

@@ -334,6 +334,10 @@ impl AsyncWrite for Transport {
         let until = *this.lingers_until.get_or_insert_with(|| Instant::now() + LINGER);
         let mut unheard = [0; 4096];
         loop {
+            // The alarm alone would not do: who goes on sending leaves it no turn to ring.
+            if Instant::now() >= until {
+                return Poll::Ready(Ok(()));
+            }
             let mut buffer = ReadBuf::new(&mut unheard);
             match Pin::new(&mut this.stream).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}

@@ -1,6 +1,7 @@
 //! An open file, its identity, its mapping.
 
 use super::{
+    fingerprint::Fingerprint,
     identity::{Drift, Identity, WANTED, kind},
     mapping::{Census, Mapping},
 };
@@ -26,6 +27,7 @@ use std::{
 pub struct Asset {
     file: Unhurried,
     identity: Identity,
+    fingerprint: Fingerprint,
     mapping: Mapping,
     /// The last state that was seen to be nothing but a longer `identity`.
     grown: Mutex<Identity>,
@@ -41,11 +43,12 @@ impl Asset {
             return Err(io::ErrorKind::NotFound.into());
         }
         let identity = Identity::of(&stat);
+        let fingerprint = Fingerprint::take(&file, identity.size)?;
         let mapping = Mapping::new(&file, identity.size, census)?;
         let remote = is_remote(file.as_fd());
         let file = Unhurried { file: Some(file), remote };
         let (grown, sends) = (Mutex::new(identity), AtomicBool::new(true));
-        Ok(Asset { file, identity, mapping, grown, sends })
+        Ok(Asset { file, identity, fingerprint, mapping, grown, sends })
     }
 
     pub fn identity(&self) -> &Identity {
@@ -107,15 +110,30 @@ impl Asset {
         self.look(AtFlags::STATX_FORCE_SYNC)
     }
 
-    fn look(&self, how: AtFlags) -> io::Result<Drift> {
+    /// Whether the bytes that were there are others now, as far as a few of them tell that are still
+    /// in memory: a longer film was copied over this one.
+    fn is_written_anew(&self) -> bool {
+        let now = Fingerprint::recall(&self.file, self.identity.size);
+        now.is_some_and(|now| now != self.fingerprint)
+    }
+
+    fn state(&self, how: AtFlags) -> io::Result<Identity> {
         let stat = rustix::fs::statx(&self.file, c"", how | AtFlags::EMPTY_PATH, WANTED)?;
-        let now = Identity::of(&stat);
-        if now == self.identity {
+        Ok(Identity::of(&stat))
+    }
+
+    fn look(&self, how: AtFlags) -> io::Result<Drift> {
+        if self.state(how)? == self.identity {
             return Ok(Drift::None);
         }
         let mut grown = self.grown.lock().unwrap_or_else(PoisonError::into_inner);
+        // Looked at again, for another thread may have seen more growth since, and noted it.
+        let now = self.state(AtFlags::STATX_DONT_SYNC)?;
         let drift = grown.drift(&now);
         if drift == Drift::Grew {
+            if self.is_written_anew() {
+                return Ok(Drift::Touched);
+            }
             *grown = now;
         }
         Ok(drift)

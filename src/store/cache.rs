@@ -1,7 +1,6 @@
 //! The assets that are open: each file mapped once, bounded by number, checked at every request.
 
 use super::{Asset, Found, Identity, Root, mapping::Census, root::Place};
-use rustix::fs::AtFlags;
 use std::{
     collections::HashMap,
     fs::File,
@@ -52,14 +51,13 @@ impl<T> Cache<T> {
     /// remote asset is not given: [`Cache::find`] it.
     pub fn get(&self, place: &Place) -> Option<Arc<Opened<T>>> {
         let opened = self.open.get(place)?;
-        let current = || self.is_current(place, &opened, AtFlags::STATX_DONT_SYNC);
-        (!opened.asset.remote() && current()).then_some(opened)
+        (!opened.asset.remote() && self.is_current(place, &opened)).then_some(opened)
     }
 
     /// The asset or the folder at `place`. Waits for the disk.
     pub fn find(&self, place: &Place) -> io::Result<Found<Arc<Opened<T>>>> {
         if let Some(opened) = self.open.get(place) {
-            if self.is_current(place, &opened, AtFlags::STATX_FORCE_SYNC) {
+            if self.is_inside(place, &opened) {
                 return Ok(Found::File(opened));
             }
             self.open.remove(place);
@@ -82,7 +80,7 @@ impl<T> Cache<T> {
         let stale: Vec<_> = self
             .open
             .iter()
-            .filter(|(place, opened)| !self.is_current(place, opened, AtFlags::STATX_FORCE_SYNC))
+            .filter(|(place, opened)| !self.is_inside(place, opened))
             .map(|(place, _)| place)
             .collect();
         for place in stale {
@@ -90,8 +88,15 @@ impl<T> Cache<T> {
         }
     }
 
-    fn is_current(&self, place: &Place, opened: &Opened<T>, how: AtFlags) -> bool {
-        matches!(self.root.identity(place, how), Ok(Some(now)) if now == *opened.asset.identity())
+    /// Whether the same file is at `place`, as far as the kernel knows without asking further.
+    fn is_current(&self, place: &Place, opened: &Opened<T>) -> bool {
+        matches!(self.root.identity(place), Ok(Some(now)) if now == *opened.asset.identity())
+    }
+
+    /// The same, and the way there still stays inside the root. Waits for the disk.
+    fn is_inside(&self, place: &Place, opened: &Opened<T>) -> bool {
+        let now = self.root.stat(place).map(|stat| Identity::of(&stat));
+        now.is_ok_and(|now| now == *opened.asset.identity())
     }
 
     /// The asset of an opened file: the living one of the same identity, or a new mapping.

@@ -25,7 +25,8 @@ pub enum Drift {
     None,
     /// It is longer: bytes were appended, those that were there are trusted to stand.
     Grew,
-    /// Its time changed and its size did not: rewritten in place, or an append that has just begun.
+    /// Its time changed and its size did not, or it is longer and its first bytes are others:
+    /// rewritten in place, or an append that has just begun.
     Touched,
     /// It is shorter: bytes that were promised are gone.
     Shrank,

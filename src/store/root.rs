@@ -86,9 +86,9 @@ impl Root {
     /// The identity of what is at `place` now, if it is a regular file. A hint for the owner of an
     /// already opened file: links are followed wherever they lead, so it proves nothing else.
     ///
-    /// `how` is `STATX_FORCE_SYNC` to ask a remote file system, or `STATX_DONT_SYNC` to take what
-    /// it last knew.
-    pub(crate) fn identity(&self, place: &Place, how: AtFlags) -> io::Result<Option<Identity>> {
+    /// A remote file system is not asked: it answers what it last knew.
+    pub(crate) fn identity(&self, place: &Place) -> io::Result<Option<Identity>> {
+        let how = AtFlags::STATX_DONT_SYNC;
         let stat = rustix::fs::statx(&self.folder, place.path(), how, WANTED)?;
         Ok((kind(&stat) == FileType::RegularFile).then(|| Identity::of(&stat)))
     }
@@ -113,7 +113,8 @@ impl Root {
     /// Looks at what is at `place`, links inside the root followed, without opening it.
     pub(crate) fn stat(&self, place: &Place) -> io::Result<Statx> {
         let found = self.open_at(place, OFlags::PATH)?;
-        Ok(rustix::fs::statx(&found, c"", AtFlags::EMPTY_PATH, WANTED)?)
+        let how = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+        Ok(rustix::fs::statx(&found, c"", how, WANTED)?)
     }
 
     fn open_at(&self, place: &Place, flags: OFlags) -> io::Result<OwnedFd> {
