@@ -9,19 +9,19 @@
 //!            is meant        and mapped once   is answered   before they leave
 //! ```
 //!
-//! In the order in which a request meets them, then what stands beside its way. Who may use whom is
-//! written in ARCHITECTURE.md and held by `tests/tidy.rs`.
+//! In reading order: [`config`], what was typed and what it means; [`serve`], sockets and one
+//! request; [`route`], which thing is meant; [`store`], the file; [`plan`], what is answered;
+//! [`pages`], what the server composes itself. Beside that way: [`telemetry`], [`health`], and
+//! [`media`], which leads from times to bytes and is not asked by the server yet.
+//!
+//! Who may use whom is written in ARCHITECTURE.md and held by `tests/tidy.rs`.
 
 pub mod config;
-pub mod serve;
-
-pub mod route;
-pub mod store;
-
-pub mod plan;
-
+pub mod health;
 pub mod media;
 pub mod pages;
-
-pub mod health;
+pub mod plan;
+pub mod route;
+pub mod serve;
+pub mod store;
 pub mod telemetry;

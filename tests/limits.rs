@@ -250,3 +250,16 @@ fn a_sparse_file_larger_than_memory_is_served_at_any_offset() {
         assert_eq!((answer.status, &answer.body[..]), (206, got), "{range}");
     }
 }
+
+#[test]
+fn a_listener_without_clients_holds_no_other_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let always = ["--listen", "127.0.0.1:0", "--max-connections", "1"];
+    let program = Program::start(folder.path(), &always);
+    let second = program.first_line.rsplit("http://").next().unwrap().split('/').next().unwrap();
+    for address in [second.parse().unwrap(), program.address, second.parse().unwrap()] {
+        let mut client = support::Client::connect(address);
+        assert_eq!(client.ask("GET /-/health HTTP/1.1\nConnection: close").status, 200);
+        assert!(client.is_closed());
+    }
+}

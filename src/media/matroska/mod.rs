@@ -7,9 +7,9 @@
 //!   Tracks      numbers, codecs, rates          Tags    TIMECODE
 //!   Cues        time -> cluster, a hint         Cluster*   Timestamp, then blocks in decode order
 //! ```
-//! A file of moderate size is walked block by block into a table ([`part`]), and so is one whose frames can't be
+//! A file of moderate size is walked block by block into a table (`part`), and so is one whose frames can't be
 //! numbered otherwise. A long film with a frame rate is taken in stretches, walked when they are asked for
-//! ([`sparse`]). A frame's place is its block's content, as ffprobe's `pos` has it; a span that is to be decoded
+//! (`sparse`). A frame's place is its block's content, as ffprobe's `pos` has it; a span that is to be decoded
 //! begins at the cluster that holds the sync sample.
 
 mod blocks;

@@ -14,7 +14,7 @@
 //!   there are); in a longer file it is the frame's place on the grid of its rate.
 //! - The main stream goes on where a newer PMT gives it another PID.
 //!
-//! The stream decides what a sync sample is, not the packets' random access indicator: see [`es`].
+//! The stream decides what a sync sample is, not the packets' random access indicator: see `es`.
 
 mod codec;
 mod core;
