@@ -1,45 +1,18 @@
 //! How long does the first answer about a file take, how much memory does its index hold, and how many answers a
 //! second come from it on one core?  `cargo bench --bench index -- FILE...`
 
+#[path = "../tests/support/allocator.rs"]
+mod allocator;
+
+use allocator::{HELD, PEAK, own_time};
 use reelmap::media::{self, Source, Time};
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     fs::File,
     hint::black_box,
     io,
     os::unix::fs::FileExt,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
-
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came; only numbers are kept beside it.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(held, Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Seconds that this thread has run: what other programs take of the machine isn't counted.
-fn own_time() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = text.split(' ').next().and_then(|first| first.parse::<u64>().ok());
-    nanos.unwrap_or_default() as f64 / 1e9
-}
 
 struct OnDisk {
     file: File,
@@ -84,9 +57,9 @@ fn measure(path: &str) -> Result<String, media::Error> {
         drop(index);
         let before = HELD.load(Relaxed);
         PEAK.store(before, Relaxed);
-        let begun = own_time();
+        let begun = own_time().as_secs_f64();
         index = media::open(&source)?;
-        total += own_time() - begun;
+        total += own_time().as_secs_f64() - begun;
         peak = PEAK.load(Relaxed) - before;
     }
     let end = index.duration().unwrap_or(Time::ZERO);
@@ -97,14 +70,14 @@ fn measure(path: &str) -> Result<String, media::Error> {
         seed ^= seed << 17;
         seed
     };
-    let begun = own_time();
+    let begun = own_time().as_secs_f64();
     for _ in 0..5 {
         for _ in 0..1_000_000 {
             let ticks = (i128::from(end.ticks) * i128::from(random() >> 32)) >> 32;
             black_box(index.find(&source, Time::new(ticks as i64, end.scale))?);
         }
     }
-    let each = (own_time() - begun) / 5e6;
+    let each = (own_time().as_secs_f64() - begun) / 5e6;
     Ok(format!(
         "index in {:.2} ms (mean of {OPENS}), {reads} reads of {:.2} MiB, {:.2} MiB held, {:.2} MiB at most; \
          {:.2} million answers a second",

@@ -6,46 +6,18 @@
 //!
 //!     RUSTFLAGS="-C overflow-checks=on" REELMAP_TRIES=5000 cargo test --release --test media_mutation -- --nocapture
 
+#[path = "support/allocator.rs"]
+mod allocator;
+
+use allocator::{HELD, PEAK, own_time};
 use reelmap::media::{self, Source, Time};
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     time::Duration,
 };
 
 const MOST_HEAP: usize = 64 << 20;
-
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came; only numbers are kept beside it.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(held, Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// How long this thread has run: what other programs take of the machine isn't counted.
-fn own_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    Duration::from_nanos(
-        text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default(),
-    )
-}
 
 /// xorshift: the same changes on every run.
 struct Dice(u64);

@@ -1,40 +1,13 @@
 //! A body is never copied: counted at the allocator, and in the server's own figures.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 mod support;
 
+use allocator::ASKED;
 use rustix::net::{RecvFlags, recv};
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    fs,
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
-};
+use std::{fs, sync::atomic::Ordering::SeqCst};
 use support::{Server, noise};
-
-/// Counts every byte that this process asks for, whichever thread asks.
-struct Counting;
-
-static ASKED: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is the system allocator's own, with the arguments that came.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.fetch_add(layout.size(), SeqCst);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ASKED.fetch_add(size.saturating_sub(layout.size()), SeqCst);
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const LENGTH: usize = 256 * 1024 * 1024;
 
