@@ -30,9 +30,8 @@ pub(super) struct Loan {
 
 /// An answer longer than this is a long one: it leaves by `sendfile`, and its last byte by itself
 /// after another look at the file. A shorter one leaves by vectored writes, which copy into the
-/// socket, the head with the first: measured on 2026-11-22 with `benches/versus`, that took 41 us of
-/// processor time for 64 KiB where `sendfile` took 56, and the socket of a client that doesn't read
-/// holds 110 KiB of its pages for later writes to show in.
+/// socket, the head with the first: by `sendfile` a whole short answer could wait there in pages of
+/// the file, for later writes to show in.
 const LONG: u64 = 256 * 1024;
 
 impl Loan {
