@@ -17,7 +17,7 @@ mod transport;
 
 use self::{
     exchange::Connection, ledger::Ledger, off_runtime::OffRuntime, service::Service,
-    transport::Transport,
+    transport::{Sockets, Transport},
 };
 use crate::{
     config::Config,
@@ -62,6 +62,7 @@ pub struct App {
     cache: Cache<Representation>,
     metrics: Metrics,
     access_log: AccessLog,
+    sockets: Sockets,
     /// Permits for listings in memory, and for those of them that are being composed.
     listings: Arc<Semaphore>,
     composing: Semaphore,
@@ -78,6 +79,7 @@ impl App {
             cache,
             metrics: Metrics::default(),
             access_log,
+            sockets: Sockets::open(),
             listings: Arc::new(Semaphore::new(LISTINGS)),
             composing: Semaphore::new(COMPOSING),
         })
