@@ -19,17 +19,13 @@ pub(super) struct Loan {
     offset: u64,
     pub(super) asset: Arc<Asset>,
     pub(super) exchange: Arc<Exchange>,
-    /// It is of a long answer.
-    pub(super) long: bool,
+    /// It is of an answer of so many bytes.
+    pub(super) answer: u64,
     /// No byte of any asset follows it in its answer.
     pub(super) last: bool,
     /// Up to where the file is known to be in memory, until the connection has to wait.
     pub(super) resident: u64,
 }
-
-/// An answer longer than this is a long one: most of it leaves by `sendfile`. A shorter one leaves by
-/// vectored writes, which copy into the socket, the head with the first.
-const LONG: u64 = 256 * 1024;
 
 impl Loan {
     /// A loan of `slice`, which begins at `offset` in `asset`; `last` if no byte of an asset follows
@@ -41,8 +37,8 @@ impl Loan {
         exchange: Arc<Exchange>,
         last: bool,
     ) -> Loan {
-        let long = exchange.promised() > LONG;
-        Loan { slice, offset, asset, exchange, long, last, resident: offset }
+        let answer = exchange.promised();
+        Loan { slice, offset, asset, exchange, answer, last, resident: offset }
     }
 
     /// Whether `bytes`, which hyper wants to be written, is this slice.

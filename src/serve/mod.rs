@@ -16,7 +16,10 @@ mod service;
 mod transport;
 
 use self::{
-    exchange::Connection, ledger::Ledger, off_runtime::OffRuntime, service::Service,
+    exchange::Connection,
+    ledger::Ledger,
+    off_runtime::OffRuntime,
+    service::Service,
     transport::{Sockets, Transport},
 };
 use crate::{

@@ -105,8 +105,8 @@ impl Mapping {
     /// Lets go of the process's view of the pages around `span`, which the kernel made when it read
     /// them here; they stay in the page cache. What is left mapped counts as memory of the process.
     pub(crate) fn forget(&self, span: Range<u64>) {
-        /// A fault maps pages that are in memory in blocks of this size, in bytes.
-        const BLOCK: usize = 64 * 1024;
+        /// A fault maps as much as the kernel keeps in one piece, up to this many bytes around.
+        const BLOCK: usize = 2 * 1024 * 1024;
         let (Some(counted), Ok(start), Ok(end)) =
             (&self.map, usize::try_from(span.start), usize::try_from(span.end))
         else {

@@ -5,8 +5,8 @@
 mod outgoing;
 mod receiver;
 
+use self::outgoing::{Outgoing, SLICES, WINDOW};
 pub(super) use self::receiver::Sockets;
-use self::outgoing::{Outgoing, SLICES};
 use super::{
     exchange::{Connection, Cut},
     framing::Framing,
@@ -28,7 +28,7 @@ use tokio::{
 };
 
 /// A connection that has sent so much without having to wait lets others have their turn.
-const TURN: usize = 1024 * 1024;
+const TURN: usize = WINDOW;
 
 /// How long a closed connection may still send, so that the answer it was given isn't lost to a
 /// reset (RFC 9112 §9.6).

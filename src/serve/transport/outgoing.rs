@@ -32,16 +32,28 @@ use tokio::{
 /// Slices written by one call; hyper hands over no more.
 pub(super) const SLICES: usize = 64;
 
-/// The most of a film that one system call is given, in bytes.
-const WINDOW: usize = 1024 * 1024;
+/// The most of a film that one system call is given, in bytes. The more of it a socket takes at once,
+/// the less often its reader has to be woken.
+pub(super) const WINDOW: usize = 4 * 1024 * 1024;
 
-/// The largest span that is fetched from a disk before any of it is sent, in bytes; as much as a
-/// window behind it is read ahead meanwhile.
+/// The least that is made sure of before a call, where the last one was given little room, in bytes.
+const LEAST: usize = 256 * 1024;
+
+/// The largest span that is fetched from a disk before any of it is sent, and how much behind it is
+/// read ahead meanwhile, in bytes.
 const FETCH: u64 = 128 * 1024;
+const AHEAD: u64 = 512 * 1024;
 
-/// How much of the end of an answer that leaves by `sendfile` is copied, in bytes: more than a
-/// segment holds, so that no lent page waits for the last byte to be sent.
-const TAIL: usize = 64 * 1024;
+/// An answer longer than this leaves by `sendfile`, a shorter one by vectored writes, which copy into
+/// the socket, the head with the first. Where the two cost the same was measured (`versus`).
+const LENT: u64 = 2 * 1024 * 1024;
+
+/// An answer of so many bytes is one copy of some microseconds: nothing of it is held back.
+const SHORT: u64 = 16 * 1024;
+
+/// What an answer longer than this leaves mapped of the film is let go of, or a film that is streamed
+/// would count as memory of the process.
+const VIEWED: u64 = 256 * 1024;
 
 /// A file whose time has changed and whose length has not is looked at again after this long, so
 /// often: an append sets the time a moment before the length.
@@ -56,14 +68,16 @@ const LATE: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub(super) struct Outgoing {
     receiver: Option<Receiver>,
-    /// Bytes copied into the socket since `sendfile` last lent it pages of a file that may still wait
-    /// there, or at the receiver: what is written to the file shows in them.
-    copied: Option<u64>,
+    /// Whether `sendfile` lent the socket pages of a file that may still wait there, or at the
+    /// receiver: what is written to the file shows in them.
+    lent: bool,
     /// Whether the socket keeps what doesn't fill a segment (TCP_CORK), so that the calls that an
     /// answer takes leave no trace in how it is cut into segments.
     corked: bool,
-    /// Whether the socket was told to take bytes only when all lent pages have been sent.
+    /// Whether the socket was told to take bytes only when none wait in it.
     draining: bool,
+    /// How much the next call is given at most; 0 before the first.
+    window: usize,
     /// A fetch under way, and then the end of what it fetched in the file.
     fetch: Option<OffRuntime<u64>>,
     pause: Option<Pin<Box<Sleep>>>,
@@ -82,29 +96,26 @@ impl Transport {
         slices: &[IoSlice<'_>],
         at: usize,
     ) -> Poll<io::Result<usize>> {
-        if let Poll::Pending = self.stream.poll_write_ready(cx)? {
-            // It may be long until there is room, and memory may be taken for other things.
-            if let Some(next) = self.ledger.lock().front_mut() {
-                next.resident = 0;
-            }
-            return Poll::Pending;
-        }
-        let Some(by) = self.way() else { return Poll::Ready(Ok(0)) };
-        ready!(self.poll_resident(cx))?;
-        ready!(self.poll_beyond_change(cx))?;
-        ready!(self.poll_unharmed(cx))?;
         let ledger = self.ledger.clone();
         let mut loans = ledger.lock();
-        let next = &loans[0];
+        let next = &mut loans[0];
+        if self.stream.poll_write_ready(cx)?.is_pending() {
+            // It may be long until there is room, and memory may be taken for other things.
+            next.resident = 0;
+            return Poll::Pending;
+        }
+        let by = self.way(next);
+        ready!(self.poll_beyond_change(cx, next))?;
+        ready!(self.poll_resident(cx, next))?;
+        ready!(self.poll_unharmed(cx, next))?;
         let before: usize = slices[..at].iter().map(|slice| slice.len()).sum();
         if by == SentBy::Sendfile {
             self.cork(true)?;
             if at > 0 {
-                return self.poll_try(cx, before, |stream| {
-                    send_with_more_to_come(stream, &slices[..at])
-                });
+                return self
+                    .poll_try(cx, before, |stream| send_with_more_to_come(stream, &slices[..at]));
             }
-            let length = self.sendable(next, by);
+            let length = self.sendable(next);
             let (asset, offset) = (next.asset.clone(), next.span(0).start);
             match ready!(self.poll_try(cx, length, |stream| asset.send(stream, offset, length))) {
                 Ok(0) => {
@@ -112,7 +123,8 @@ impl Transport {
                     return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
                 }
                 Ok(sent) => {
-                    self.outgoing.copied = Some(0);
+                    self.outgoing.lent = true;
+                    self.learn_window(sent, length);
                     settle(&mut loans, sent, by);
                     return Poll::Ready(Ok(sent));
                 }
@@ -120,7 +132,7 @@ impl Transport {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        let length = self.sendable(next, SentBy::Writev);
+        let length = self.sendable(next);
         let mut gathered = [IoSlice::new(&[]); SLICES];
         gathered[..at].copy_from_slice(&slices[..at]);
         gathered[at] = IoSlice::new(next.bytes(length));
@@ -129,63 +141,59 @@ impl Transport {
             true => send_with_more_to_come(stream, &gathered[..=at]),
             false => send(stream, &gathered[..=at]),
         }))?;
-        if let Some(copied) = &mut self.outgoing.copied {
-            *copied += sent as u64;
-        }
         let of_loan = sent.saturating_sub(before);
-        if next.long {
+        self.learn_window(of_loan, length);
+        if next.answer > VIEWED {
             next.asset.mapping().forget(next.span(of_loan));
         }
         settle(&mut loans, of_loan, SentBy::Writev);
-        if !more {
-            self.cork(false)?;
-        }
         Poll::Ready(Ok(sent))
     }
 
-    /// How the next bytes of the next loan leave.
-    fn way(&mut self) -> Option<SentBy> {
-        let loans = self.ledger.lock();
-        let next = loans.front()?;
-        let tail = if next.last { TAIL } else { 0 };
+    /// Notes how many bytes of `given` a call took: the next is given no more than it may take.
+    fn learn_window(&mut self, taken: usize, given: usize) {
+        let twice = if taken < given { taken * 2 } else { self.window() * 2 };
+        self.outgoing.window = twice.clamp(LEAST, WINDOW);
+    }
+
+    fn window(&self) -> usize {
+        if self.outgoing.window == 0 { WINDOW } else { self.outgoing.window }
+    }
+
+    /// How the next bytes of `next` leave.
+    fn way(&mut self, next: &Loan) -> SentBy {
         let lends = self.sendfile
-            && next.long
-            && next.left() > tail
+            && next.answer > LENT
+            && !is_last_byte(next)
             // A remote file system may be asked at each call whether what it holds is still true.
             && !next.asset.remote()
             && next.asset.sends();
         if !lends {
-            return Some(SentBy::Writev);
+            return SentBy::Writev;
         }
         let sockets = &next.exchange.app().sockets;
         let receiver =
             *self.outgoing.receiver.get_or_insert_with(|| Receiver::of(&self.stream, sockets));
-        Some(if receiver == Receiver::Hidden { SentBy::Writev } else { SentBy::Sendfile })
+        if receiver == Receiver::Hidden { SentBy::Writev } else { SentBy::Sendfile }
     }
 
-    /// How many bytes of the next loan, `next`, may leave now.
+    /// How many bytes of `next` may leave now.
     ///
-    /// The last byte of an answer is held back until all before it was taken by the kernel: then the
+    /// The last byte of an answer that is not short is held back until all before it was taken by the kernel: then the
     /// file is looked at once more, and a client whose file was rewritten or cut short under it
     /// never gets the byte that would make its answer seem whole.
-    fn sendable(&self, next: &Loan, by: SentBy) -> usize {
-        let kept = match by {
-            SentBy::Sendfile if next.last => TAIL,
-            SentBy::Sendfile => 0,
-            _ => usize::from(next.last && next.left() > 1),
-        };
+    fn sendable(&self, next: &Loan) -> usize {
+        let held_back = usize::from(next.last && next.left() > 1 && next.answer > SHORT);
         let in_memory = next.resident.saturating_sub(next.span(0).start);
         let in_memory = usize::try_from(in_memory).unwrap_or(usize::MAX);
-        (next.left() - kept).min(WINDOW).min(in_memory)
+        (next.left() - held_back).min(self.window()).min(in_memory)
     }
 
-    /// Ready when the next bytes of the next loan are in memory.
-    fn poll_resident(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut loans = self.ledger.lock();
-        let Some(next) = loans.front_mut() else { return Poll::Ready(Ok(())) };
+    /// Ready when the next bytes of `next` are in memory.
+    fn poll_resident(&mut self, cx: &mut Context<'_>, next: &mut Loan) -> Poll<io::Result<()>> {
         let metrics = &next.exchange.app().metrics;
         if self.outgoing.fetch.is_none() {
-            let window = next.span(next.left().min(WINDOW));
+            let window = next.span(next.left().min(self.window()));
             if next.resident > window.start {
                 return Poll::Ready(Ok(()));
             }
@@ -205,26 +213,31 @@ impl Transport {
 
     /// Ready when no rewrite of the file can show in what was sent, if all that is left is the last
     /// byte.
-    fn poll_beyond_change(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(copied) = self.outgoing.copied else { return Poll::Ready(Ok(())) };
-        let ledger = self.ledger.clone();
-        let loans = ledger.lock();
-        let Some(next) = loans.front().filter(|next| next.last && next.left() == 1) else {
+    fn poll_beyond_change(
+        &mut self,
+        cx: &mut Context<'_>,
+        next: &mut Loan,
+    ) -> Poll<io::Result<()>> {
+        if !self.outgoing.lent || !is_last_byte(next) {
             return Poll::Ready(Ok(()));
-        };
+        }
+        self.cork(false)?;
         loop {
             ready!(self.poll_pause(cx));
             let receiver = self.outgoing.receiver.unwrap_or(Receiver::Elsewhere);
             match receiver.unread(&next.exchange.app().sockets)? {
-                Some(unread) if unread <= copied => break,
-                Some(unread) => self.wait_for_reader(unread)?,
+                Some(0) => break,
+                Some(unread) => {
+                    next.resident = 0;
+                    self.wait_for_reader(unread)?;
+                }
                 None => {
-                    ready!(self.poll_drained(cx, copied))?;
+                    ready!(self.poll_drained(cx))?;
                     break;
                 }
             }
         }
-        self.outgoing.copied = None;
+        self.outgoing.lent = false;
         self.outgoing.unread = None;
         Poll::Ready(Ok(()))
     }
@@ -245,14 +258,13 @@ impl Transport {
         Ok(())
     }
 
-    /// Ready when all bytes given to the socket have been sent, but for the `copied` last at most.
-    fn poll_drained(&mut self, cx: &mut Context<'_>, copied: u64) -> Poll<io::Result<()>> {
+    /// Ready when all bytes given to the socket are on their way.
+    fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.outgoing.draining {
             self.outgoing.draining = true;
-            // The socket counts as writable while twice what is unsent is less than this
-            // (TCP_NOTSENT_LOWAT); 0 is the system's default.
-            let unsent = u32::try_from(copied * 2 + 1).unwrap_or(u32::MAX);
-            SockRef::from(&self.stream).set_tcp_notsent_lowat(unsent)?;
+            // Of TCP_NOTSENT_LOWAT, 1 means that the socket is writable when nothing is unsent, 0 is
+            // the system's default.
+            SockRef::from(&self.stream).set_tcp_notsent_lowat(1)?;
         }
         ready!(self.poll_try(cx, 0, |stream| is_writable(stream).map(|()| 0)))?;
         self.outgoing.draining = false;
@@ -260,12 +272,10 @@ impl Transport {
         Poll::Ready(Ok(()))
     }
 
-    /// Looks at the file behind the next loan: ready when it may be sent, or must not be.
-    fn poll_unharmed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Looks at the file behind `next`: ready when it may be sent, or must not be.
+    fn poll_unharmed(&mut self, cx: &mut Context<'_>, next: &Loan) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_pause(cx));
-            let loans = self.ledger.lock();
-            let Some(next) = loans.front() else { return Poll::Ready(Ok(())) };
             // A failed look counts as a file that is gone.
             let why = match next.asset.drift().unwrap_or(Drift::Shrank) {
                 Drift::None | Drift::Grew => {
@@ -328,13 +338,19 @@ impl Transport {
     }
 }
 
+/// Whether `next` has come down to the byte that its answer held back.
+fn is_last_byte(next: &Loan) -> bool {
+    next.last && next.left() == 1
+}
+
 /// Has the next bytes of `next` read on a thread that may wait; it tells where they end in the file.
 fn fetch(next: &Loan) -> OffRuntime<u64> {
     let all = next.span(next.left());
     let boundary = (all.start / FETCH + 1).saturating_mul(FETCH);
     let wanted = all.start..all.end.min(boundary);
-    let ahead = wanted.end..all.end.min(wanted.end.saturating_add(WINDOW as u64));
-    let (asset, exchange, long) = (next.asset.clone(), next.exchange.clone(), next.long);
+    let ahead = wanted.end..all.end.min(wanted.end.saturating_add(AHEAD));
+    let (asset, exchange, viewed) =
+        (next.asset.clone(), next.exchange.clone(), next.answer <= VIEWED);
     OffRuntime::start(move || {
         residency::fetch(&asset, wanted.clone(), ahead).inspect_err(|_| {
             let shrank = matches!(asset.drift(), Ok(Drift::Shrank));
@@ -348,7 +364,7 @@ fn fetch(next: &Loan) -> OffRuntime<u64> {
                 exchange.cut(Cut::Shrank);
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-        } else if long {
+        } else if !viewed {
             asset.mapping().forget(wanted.clone());
         }
         Ok(wanted.end)

@@ -51,15 +51,17 @@ impl Receiver {
         }
     }
 
-    /// Bytes given to the socket that its receiver has not read: `None` where only the receiver's
-    /// machine knows.
+    /// Bytes given to the socket that its receiver has not read, 0 only if there are none; `None`
+    /// where only the receiver's machine knows.
     pub(super) fn unread(&self, sockets: &Sockets) -> io::Result<Option<u64>> {
         let Receiver::Here { own, peer } = *self else { return Ok(None) };
-        let (sender, receiver) = (sockets.queues(own, peer)?, sockets.queues(peer, own)?);
         // A socket that is gone takes nothing more: what is sent next will fail.
-        let unacknowledged = sender.map_or(0, |queues| queues.unacknowledged);
-        let unread = receiver.map_or(0, |queues| queues.unread);
-        Ok(Some(u64::from(unacknowledged) + u64::from(unread)))
+        let unread = sockets.queues(peer, own)?.map_or(0, |receiver| receiver.unread);
+        if unread > 0 {
+            return Ok(Some(unread.into()));
+        }
+        let sent = sockets.queues(own, peer)?.map_or(0, |sender| sender.unacknowledged);
+        Ok(Some(sent.into()))
     }
 }
 
