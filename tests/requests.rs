@@ -38,7 +38,17 @@ impl Stage {
     fn assert_refused(&self, status: u16, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
-        assert_eq!(self.last_words(bytes).status, status, "{shown:?}");
+        let answer = self.last_words(bytes);
+        assert_eq!(answer.status, status, "{shown:?}");
+        assert!(answer.text().starts_with(&status.to_string()), "{shown:?}: {:?}", answer.text());
+        for (name, value) in [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("x-content-type-options", "nosniff"),
+            ("access-control-allow-origin", "*"),
+            ("connection", "close"),
+        ] {
+            assert_eq!(answer.header(name), value, "{name} of {shown:?}");
+        }
         assert_eq!(self.server.get("/-/health").status, 200, "after {shown:?}");
     }
 }
@@ -73,8 +83,7 @@ fn a_malformed_request_line_is_400() {
 fn an_unknown_version_is_refused() {
     let stage = Stage::new();
     for version in ["HTTP/0.9", "HTTP/1.7", "HTTP/3.0", "HTTP/11"] {
-        let answer = stage.last_words(format!("GET / {version}\r\nHost: test\r\n\r\n"));
-        assert!(matches!(answer.status, 400 | 505), "{version}: {}", answer.status);
+        stage.assert_refused(400, format!("GET / {version}\r\nHost: test\r\n\r\n"));
     }
 }
 
@@ -91,6 +100,41 @@ fn a_missing_host_is_400_and_http_1_0_needs_none() {
     let stage = Stage::new();
     stage.assert_refused(400, "GET /film.mp4 HTTP/1.1\r\n\r\n");
     assert_eq!(stage.last_words("GET /film.mp4 HTTP/1.0\r\n\r\n").status, 200);
+}
+
+#[test]
+fn a_malformed_host_is_400() {
+    let stage = Stage::new();
+    for host in ["a b", "user@a", "a/b", "a:b", "::1", "[::1", "a%zz", "a\u{e9}", "a,b/"] {
+        stage.assert_refused(400, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    }
+    for host in ["", "film.example:8080", "[::1]:8080"] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(stage.last_words(request).status, 200, "{host:?}");
+    }
+}
+
+#[test]
+fn a_refusal_behind_good_requests_has_its_sentence_too() {
+    let stage = Stage::new();
+    let old = "GET /-/health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    let head_only = "HEAD /film.mp4 HTTP/1.1\r\nHost: test\r\n\r\n";
+    for (method, first) in [("GET", PLAIN), ("GET", old), ("HEAD", head_only)] {
+        let mut client = stage.server.connect();
+        client.send(format!("{first}GET / HTTX/1.1\r\n\r\n"));
+        assert_eq!(client.response(method).status, 200, "{first:?}");
+        let answer = client.response("GET");
+        assert_eq!(answer.status, 400, "after {first:?}");
+        assert!(answer.text().starts_with("400 "), "after {first:?}: {:?}", answer.text());
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn other_protocols_are_told_400() {
+    let stage = Stage::new();
+    stage.assert_refused(400, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0");
+    stage.assert_refused(400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
 }
 
 #[test]

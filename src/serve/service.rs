@@ -5,6 +5,7 @@ use super::{
     answer::{Answer, With},
     body::Body,
     exchange::{Connection, Exchange},
+    host,
     ledger::Ledger,
     off_runtime::OffRuntime,
 };
@@ -139,9 +140,11 @@ impl Service {
     /// What makes a request one that is not answered (RFC 9112 §3.2, §6.3; RFC 9110 §4.1).
     fn check(&self, number: u64, request: &Request<()>) -> Result<(), StatusCode> {
         let mut hosts = request.headers().get_all(HOST).iter();
-        let host_is_missing = hosts.next().is_none() && request.version() == Version::HTTP_11;
-        let host_is_doubled = hosts.next().is_some();
-        if host_is_missing || host_is_doubled || self.connection.has_two_lengths(number) {
+        let host_is_fine = match hosts.next() {
+            Some(host) => host::is_well_formed(host.as_bytes()) && hosts.next().is_none(),
+            None => request.version() != Version::HTTP_11,
+        };
+        if !host_is_fine || self.connection.has_two_lengths(number) {
             return Err(StatusCode::BAD_REQUEST);
         }
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
