@@ -194,7 +194,7 @@ fn connect(
         return;
     }
     let transport = Transport::new(stream, connection.clone(), ledger.clone(), &app.config);
-    let socket = Refusing::new(transport, app.config.cors);
+    let socket = Refusing::new(transport, ledger.clone(), app.config.cors);
     let service = Service { app: app.clone(), connection, ledger };
     let answer = hyper::service::service_fn(move |request| service.call(request));
     let serving = http1::Builder::new()

@@ -1,6 +1,6 @@
 //! What hyper answers by itself, in the words of the house. To a head that it can't parse, or that is
 //! too large, it writes an answer without a body and asks no one; here that answer gets a sentence
-//! and what every answer carries. It touches nothing else that is written.
+//! and what every answer carries. It changes nothing else, and never reads a slice of a film.
 //!
 //! ```text
 //! HTTP/1.1 400 Bad Request        HTTP/1.1 400 Bad Request
@@ -11,7 +11,7 @@
 //!                                 400 bad request: ...
 //! ```
 
-use super::answer::carried_by_all;
+use super::{answer::carried_by_all, ledger::Ledger};
 use crate::pages;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -20,6 +20,7 @@ use http::{
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,6 +33,7 @@ const TAIL: usize = LENGTH.len() + DATE.len() + "Sun, 06 Nov 1994 08:49:37 GMT\r
 /// A value of this type is a socket on which no refusal leaves bare.
 pub(super) struct Refusing<S> {
     socket: S,
+    ledger: Arc<Ledger>,
     /// Whether pages of other origins may read it.
     cors: bool,
     /// What leaves in the place of a bare answer, and how much of it has left.
@@ -39,8 +41,8 @@ pub(super) struct Refusing<S> {
 }
 
 impl<S> Refusing<S> {
-    pub(super) fn new(socket: S, cors: bool) -> Refusing<S> {
-        Refusing { socket, cors, refusal: None }
+    pub(super) fn new(socket: S, ledger: Arc<Ledger>, cors: bool) -> Refusing<S> {
+        Refusing { socket, ledger, cors, refusal: None }
     }
 }
 
@@ -100,8 +102,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Refusing<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        // It stands alone or behind other heads; a body would be a slice of its own.
+        // It stands alone or behind other heads; a body would be a slice of its own. While nothing is
+        // lent, what is written is the server's own memory, and may be read.
         if let [written] = slices
+            && this.ledger.lock().is_empty()
             && let Some((start, status)) = bare(written)
         {
             if start > 0 {
@@ -166,7 +170,7 @@ mod tests {
 
     /// What leaves when hyper writes `bytes`.
     fn left(bytes: &str) -> String {
-        let mut socket = Refusing::new(Narrow(Vec::new()), true);
+        let mut socket = Refusing::new(Narrow(Vec::new()), Arc::default(), true);
         let mut written = 0;
         while written < bytes.len() {
             let rest = &bytes.as_bytes()[written..];
