@@ -58,7 +58,8 @@ const BACKLOG: u32 = 4096;
 /// some MiB.
 const LISTINGS: usize = 32;
 
-/// Listings composed at once: each takes a thread and ten times its length for a moment.
+/// Listings composed at once: each takes a processor for as long as a slow disk takes, and twice its
+/// length.
 const COMPOSING: usize = 2;
 
 /// How often files that are gone are let go of.
