@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod command;
 pub mod programs;
+pub mod stage;
 
 use clap::Parser;
 use reelmap::{
