@@ -1,4 +1,5 @@
 //! The access log: one line a request, written when its answer has left or was cut.
+//! It never makes a request wait: lines that can't be queued are dropped.
 
 use super::unhurried;
 use serde::Serialize;
