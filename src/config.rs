@@ -1,12 +1,16 @@
 //! What the user typed (`Cli`), and what it means (`Config`): checked once, at start.
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser},
+};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
+use tracing::level_filters::LevelFilter;
 
 /// Serves a folder of films by byte range, out of memory-mapped files.
 #[derive(Debug, Parser)]
@@ -94,11 +98,12 @@ pub struct Serve {
 
     /// One line a request on standard output
     #[arg(long, value_enum, default_value_t, env = "REELMAP_ACCESS_LOG", value_name = "FORMAT")]
-    pub access_log: AccessLog,
+    pub access_log: LineFormat,
 
-    /// What else is logged, on standard error: off, error, warn, info, debug or trace
+    /// What else is logged, on standard error
     #[arg(long, default_value = "info", env = "REELMAP_LOG_LEVEL", value_name = "LEVEL")]
-    pub log_level: LogLevel,
+    #[arg(value_parser = PossibleValuesParser::new(LEVELS).try_map(|level| level.parse::<LevelFilter>()))]
+    pub log_level: LevelFilter,
 }
 
 /// The flags of `reelmap health`, as typed.
@@ -114,22 +119,16 @@ pub struct Health {
     listen: Vec<SocketAddr>,
 }
 
+/// How much is logged, from nothing to all.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A value of this type is how the access log's lines look, if there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum AccessLog {
+pub enum LineFormat {
     #[default]
     Text,
     Json,
     Off,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }
 
 /// A value of this type is what a server is told to do; every figure in it makes sense.
@@ -144,8 +143,8 @@ pub struct Config {
     pub listing: bool,
     pub cors: bool,
     pub sendfile: bool,
-    pub access_log: AccessLog,
-    pub log_level: LogLevel,
+    pub access_log: LineFormat,
+    pub log_level: LevelFilter,
 }
 
 /// A value of this type bounds what one client, and all of them, may take.

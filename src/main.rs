@@ -3,14 +3,13 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use reelmap::{
-    config::{self, Cli, Command, Config, LogLevel},
+    config::{self, Cli, Command, Config, LineFormat},
     health, serve,
     telemetry::{self, AccessLog},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{process::ExitCode, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::level_filters::LevelFilter;
 
 /// Threads that may wait for disks at once.
 const WAITING_THREADS: usize = 128;
@@ -31,19 +30,20 @@ fn main() -> ExitCode {
 
 fn run(flags: config::Serve) -> Result<()> {
     let config = Config::new(flags, raise_descriptors())?;
-    let _log = telemetry::log_to_stderr(level(config.log_level));
+    let _log = telemetry::log_to_stderr(config.log_level);
     let (access_log, _lines) = match config.access_log {
-        config::AccessLog::Off => (AccessLog::Off, None),
-        config::AccessLog::Text => AccessLog::text(),
-        config::AccessLog::Json => AccessLog::json(),
-    };
+        LineFormat::Off => None,
+        LineFormat::Text => Some(AccessLog::text()),
+        LineFormat::Json => Some(AccessLog::json()),
+    }
+    .unzip();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads)
         .max_blocking_threads(WAITING_THREADS)
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let outcome = runtime.block_on(serve_until_told(config, access_log));
+    let outcome = runtime.block_on(serve_until_told(config, access_log.unwrap_or(AccessLog::Off)));
     // Answers that are cut now are still logged; a disk that doesn't answer holds nobody up long.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
@@ -97,16 +97,5 @@ fn raise_descriptors() -> Option<u64> {
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
-    }
-}
-
-fn level(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
     }
 }

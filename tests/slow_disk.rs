@@ -211,6 +211,28 @@ fn a_disk_that_answers_no_look_keeps_no_other_film_from_being_opened() {
 
 #[test]
 #[ignore = "needs /dev/fuse and root"]
+fn a_disk_that_answers_no_look_keeps_no_other_folder_from_being_listed() {
+    let pace = Pace { believed: Duration::from_secs(3600), ..Pace::SLOW_READS };
+    let stage = Stage::for_streams(pace, MIB);
+    fs::create_dir(stage.folder.path().join("quick")).unwrap();
+    // The slow folder itself is known from here on, its names are not.
+    assert_eq!(stage.get("/slow").status, 301);
+    let hold = stage.disk.hold(Question::Look);
+    let mut lists: Vec<_> = (0..STREAMS).map(|_| stage.connect()).collect();
+    for client in &mut lists {
+        client.request("GET /slow/ HTTP/1.1");
+    }
+    hold.await_waiting(1);
+    stage.assert_warm_film_is_served();
+    assert_eq!(stage.get("/quick/").status, 200);
+    drop(hold);
+    for client in &mut lists {
+        assert!(client.response("GET").text().contains("15.mp4"));
+    }
+}
+
+#[test]
+#[ignore = "needs /dev/fuse and root"]
 fn a_disk_that_closes_no_film_holds_nobody_else_up() {
     let stage = Stage::for_streams(Pace::SLOW_READS, 16 * MIB);
     let mut streams = stage.ask_for_all();

@@ -13,6 +13,7 @@ pub fn message(status: StatusCode) -> &'static str {
         408 => "408 request timeout: the request took too long to arrive.\n",
         413 => "413 content too large.\n",
         414 => "414 URI too long.\n",
+        431 => "431 request header fields too large.\n",
         500 => "500 internal server error: the log of the server says more.\n",
         503 => "503 service unavailable: busy or closing, come back later.\n",
         _ if status.is_server_error() => "The server could not answer.\n",

@@ -100,13 +100,17 @@ impl Answer {
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        let response = response.with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if !self.exchange.app().config.cors {
-            return response;
-        }
+        carried_by_all(response.headers_mut(), self.exchange.app().config.cors);
         response
-            .with(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
-            .with(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS)
+    }
+}
+
+/// Adds the headers that every answer carries.
+pub(super) fn carried_by_all(headers: &mut HeaderMap, cors: bool) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if cors {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);
     }
 }
 

@@ -10,8 +10,10 @@ mod answer;
 mod body;
 mod exchange;
 mod framing;
+mod host;
 mod ledger;
 mod off_runtime;
+mod refusal;
 mod service;
 mod transport;
 
@@ -24,11 +26,13 @@ use self::{
 };
 use crate::{
     config::Config,
+    pages,
     plan::Representation,
     store::{Cache, Root},
-    telemetry::{AccessLog, Line, Metrics},
+    telemetry::{AccessLog, Line, Metrics, metrics::SentBy},
 };
 use anyhow::{Context, Result};
+use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use std::{
@@ -53,7 +57,8 @@ const BACKLOG: u32 = 4096;
 /// some MiB.
 const LISTINGS: usize = 32;
 
-/// Listings composed at once: each takes a thread and ten times its length for a moment.
+/// Listings composed at once: each takes a processor for as long as a slow disk takes, and twice its
+/// length.
 const COMPOSING: usize = 2;
 
 /// How often files that are gone are let go of.
@@ -189,6 +194,7 @@ fn connect(
         return;
     }
     let transport = Transport::new(stream, connection.clone(), ledger.clone(), &app.config);
+    let socket = Refusing::new(transport, ledger.clone(), app.config.cors);
     let service = Service { app: app.clone(), connection, ledger };
     let answer = hyper::service::service_fn(move |request| service.call(request));
     let serving = http1::Builder::new()
@@ -199,7 +205,7 @@ fn connect(
         .max_buf_size(limits.head)
         // A client that has sent all it will (`nc -N`) still gets its answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(transport), answer);
+        .serve_connection(TokioIo::new(socket), answer);
     // On the heap, since a task would hold it twice: as what it was given and as what it waits for.
     let serving = Box::pin(graceful.watch(serving));
     let app = app.clone();
@@ -216,18 +222,24 @@ fn connect(
 }
 
 /// Logs why a connection ended, at the level of a thing that clients do. What was no request, and
-/// so answered by hyper itself, counts as one all the same.
+/// so refused before the service saw it, counts as one all the same.
 fn report(error: &hyper::Error, peer: SocketAddr, app: &App) {
     tracing::debug!("the connection of {peer} ended: {error:#}");
     if error.is_parse() {
-        let status = if error.is_parse_too_large() { 431 } else { 400 };
+        let status = match error.is_parse_too_large() {
+            true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            false => StatusCode::BAD_REQUEST,
+        };
+        let sent = pages::message(status).len() as u64;
+        let status = status.as_u16();
         app.metrics.answered(status).inc();
+        app.metrics.sent(SentBy::Composed).inc_by(sent);
         app.access_log.write(&Line {
             client: peer.ip(),
             method: "-",
             path: "-",
             status,
-            sent: 0,
+            sent,
             range: None,
             duration: Duration::ZERO,
             ended: "complete",

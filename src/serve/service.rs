@@ -5,6 +5,7 @@ use super::{
     answer::{Answer, With},
     body::Body,
     exchange::{Connection, Exchange},
+    host,
     ledger::Ledger,
     off_runtime::OffRuntime,
 };
@@ -12,7 +13,7 @@ use crate::{
     pages::{self, Listing, Node},
     plan::{self, Representation, content_type, plan},
     route::{Route, Stray},
-    store::{Asset, Found, cache::Opened, root::Place},
+    store::{Asset, Found, cache::Opened, folder::Name, root::Place},
     telemetry::metrics,
 };
 use bytes::Bytes;
@@ -139,9 +140,11 @@ impl Service {
     /// What makes a request one that is not answered (RFC 9112 §3.2, §6.3; RFC 9110 §4.1).
     fn check(&self, number: u64, request: &Request<()>) -> Result<(), StatusCode> {
         let mut hosts = request.headers().get_all(HOST).iter();
-        let host_is_missing = hosts.next().is_none() && request.version() == Version::HTTP_11;
-        let host_is_doubled = hosts.next().is_some();
-        if host_is_missing || host_is_doubled || self.connection.has_two_lengths(number) {
+        let host_is_fine = match hosts.next() {
+            Some(host) => host::is_well_formed(host.as_bytes()) && hosts.next().is_none(),
+            None => request.version() != Version::HTTP_11,
+        };
+        if !host_is_fine || self.connection.has_two_lengths(number) {
             return Err(StatusCode::BAD_REQUEST);
         }
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -194,14 +197,20 @@ impl Service {
         folder: OwnedFd,
     ) -> Response<Body> {
         let json = prefers_json(request);
-        // Composing a long page takes as much time as a slow disk does.
-        let app = self.app.clone();
-        let Ok(permit) = app.listings.clone().acquire_owned().await else {
+        let Ok(permit) = self.app.listings.clone().acquire_owned().await else {
             return answer.message(StatusCode::SERVICE_UNAVAILABLE);
         };
+        let (app, at) = (self.app.clone(), place.clone());
+        let reading = OffRuntime::start(move || app.cache.root().names(&at, folder, MOST_NAMES));
+        let (names, truncated) = match reading.await {
+            Ok(names) => names,
+            Err(error) => return failed(answer, &error),
+        };
+        // Composing a long page takes as much time as a slow disk does; a disk that is waited for
+        // has no turn.
         let turn = self.app.composing.acquire().await;
         let composed = OffRuntime::start(move || {
-            let listing = list(&app, &place, folder)?;
+            let listing = listing(&place, names, truncated);
             let page = if json { listing.json() } else { listing.html() };
             Ok(Bytes::from_owner(Page { page, _permit: permit }))
         });
@@ -285,26 +294,23 @@ fn to_folder(answer: Answer, place: &Place, query: Option<&str>) -> Response<Bod
     }
 }
 
-fn list(app: &App, place: &Place, folder: OwnedFd) -> io::Result<Listing> {
-    let (names, truncated) = app.cache.root().names(place, folder, MOST_NAMES)?;
-    let entries = names
-        .into_iter()
-        .map(|name| {
-            let node = match name.length {
-                None => Node::Folder,
-                Some(length) => {
-                    let value = content_type(&name.name);
-                    let content_type = value.to_str().unwrap_or_default().to_owned().into();
-                    Node::File { length, content_type }
-                }
-            };
-            pages::Entry { name: name.name, node, modified: name.modified }
-        })
-        .collect();
+/// The listing of a folder that holds `names`.
+fn listing(place: &Place, names: Vec<Name>, truncated: bool) -> Listing {
+    let entry = |name: Name| {
+        let node = match name.length {
+            None => Node::Folder,
+            Some(length) => {
+                let value = content_type(&name.name);
+                let content_type = value.to_str().unwrap_or_default().to_owned().into();
+                Node::File { length, content_type }
+            }
+        };
+        pages::Entry { name: name.name, node, modified: name.modified }
+    };
     let path = place.segments().map(OsString::from).collect();
-    let mut listing = Listing { path, entries, truncated };
+    let mut listing = Listing { path, entries: names.into_iter().map(entry).collect(), truncated };
     listing.sort();
-    Ok(listing)
+    listing
 }
 
 /// The answer to a file that can't be opened. The cause is the operator's to know.

@@ -1,4 +1,4 @@
-//! An open file, its identity, its mapping.
+//! An open file, its identity, its mapping. It never looks a file up by name: that is `root`'s.
 
 use super::{
     fingerprint::Fingerprint,

@@ -1,4 +1,5 @@
 //! The counters, and the page that shows them to Prometheus (OpenMetrics text).
+//! It never says who asked, or for what.
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
