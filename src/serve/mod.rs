@@ -21,6 +21,7 @@ use self::{
     exchange::Connection,
     ledger::Ledger,
     off_runtime::OffRuntime,
+    refusal::Refusing,
     service::Service,
     transport::{Sockets, Transport},
 };
