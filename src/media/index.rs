@@ -126,6 +126,8 @@ pub trait Index: Send + Sync {
         from: Time,
         to: Option<Time>,
     ) -> Result<Option<Range<u64>>, Error>;
-    /// Heap bytes held.
+    /// Whether every answer is had from memory alone, so that a thread that must not wait may ask.
+    fn is_in_memory(&self) -> bool;
+    /// Heap bytes held. An index that reads may hold more later.
     fn weight(&self) -> usize;
 }

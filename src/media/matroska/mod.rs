@@ -319,11 +319,20 @@ impl Index for Matroska {
         Ok(Some(start..end.max(sync.end)))
     }
 
+    fn is_in_memory(&self) -> bool {
+        match &self.map {
+            Map::Whole(_) => true,
+            Map::Sparse { whole, .. } => whole.get().is_some(),
+        }
+    }
+
     fn weight(&self) -> usize {
         let strings = self.tracks.iter().map(|track| size_of::<Track>() + track.codec.len());
         let map = match &self.map {
             Map::Whole(whole) => whole.part.weight(),
-            Map::Sparse { sparse, .. } => sparse.weight(),
+            Map::Sparse { sparse, whole, .. } => {
+                sparse.weight() + whole.get().map_or(0, |whole| whole.part.weight())
+            }
         };
         size_of::<Matroska>() + strings.sum::<usize>() + map
     }
