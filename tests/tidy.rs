@@ -11,7 +11,7 @@ use std::{
 const ROOM: usize = 600;
 
 /// What each module may use of the crate, beside itself.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("media", &[]),
     ("store", &[]),
     ("plan", &[]),
@@ -21,7 +21,8 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("route", &["store", "media"]),
     ("live", &["store"]),
     ("pages", &["store", "media"]),
-    ("serve", &["media", "store", "plan", "config", "telemetry", "route", "live", "pages"]),
+    ("seek", &["media"]),
+    ("serve", &["media", "store", "plan", "config", "telemetry", "route", "live", "pages", "seek"]),
     ("lib", &[]),
     ("main", &[]),
 ];

@@ -12,6 +12,7 @@ mod order;
 
 pub mod listing;
 pub mod message;
+pub mod problem;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -20,11 +21,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode
 
 pub use listing::{Entry, Listing, Node};
 pub use message::message;
+pub use problem::Problem;
 
 /// The `Content-Type` of [`Listing::html`].
 pub const HTML: &str = "text/html; charset=utf-8";
 /// The `Content-Type` of [`Listing::json`].
 pub const JSON: &str = "application/json";
+/// The `Content-Type` of a [`Problem`].
+pub const PROBLEM: &str = "application/problem+json";
 /// The `Content-Type` of a [`message()`].
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
