@@ -333,7 +333,7 @@ fn people_get_text() {
     let said = |arguments: &[&str]| String::from_utf8(run(arguments).stdout).unwrap();
     let film = fixture("timecode.mov");
     let text = said(&["at", &film, "01:00:05:12", "5", "--human"]);
-    assert!(text.is_empty(), "an elapsed label past the end, and no answer to the other: {text}");
+    assert!(text.is_empty(), "one without an answer refuses all: {text}");
     let text = said(&["at", &film, "01:00:05:12", "--tc", "--human"]);
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines[0], "asked  01:00:05:12, at 5.48 s");

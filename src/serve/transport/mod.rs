@@ -5,8 +5,8 @@
 mod outgoing;
 mod receiver;
 
-pub(super) use self::receiver::Sockets;
 use self::outgoing::{Outgoing, SLICES};
+pub(super) use self::receiver::Sockets;
 use super::{
     exchange::{Connection, Cut},
     framing::Framing,

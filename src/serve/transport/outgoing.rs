@@ -100,9 +100,8 @@ impl Transport {
         if by == SentBy::Sendfile {
             self.cork(true)?;
             if at > 0 {
-                return self.poll_try(cx, before, |stream| {
-                    send_with_more_to_come(stream, &slices[..at])
-                });
+                return self
+                    .poll_try(cx, before, |stream| send_with_more_to_come(stream, &slices[..at]));
             }
             let length = self.sendable(next, by);
             let (asset, offset) = (next.asset.clone(), next.span(0).start);
