@@ -151,8 +151,7 @@ impl Film<'_> {
 
     /// What to ask for next: from where a decoder can start to the file's end, or as long as was asked.
     fn range(&self, met: &Met, size: Option<u64>) -> Result<String, Error> {
-        let span = self.index.span(self.source, met.lookup(), None)?;
-        let start = span.map_or(met.found.sync.span.start, |span| span.start);
+        let start = self.index.start(self.source, &met.found)?;
         Ok(match size {
             None => format!("bytes={start}-"),
             Some(size) => {

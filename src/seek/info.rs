@@ -10,7 +10,7 @@ use serde::Serialize;
 /// The most gaps between sync samples that are measured.
 const GAPS: usize = 1000;
 /// The same where each takes reads.
-const GAPS_READ: usize = 4;
+const GAPS_READ: usize = 2;
 
 /// A value of this type says what a film is.
 #[derive(Debug, Serialize)]

@@ -284,6 +284,17 @@ impl Index for Matroska {
         )
     }
 
+    /// The cluster's: a block has no time of its own.
+    fn start(&self, source: &dyn Source, found: &Found) -> Result<u64, Error> {
+        let sync = found.sync.span.start;
+        let cluster = self.ask(
+            source,
+            |whole| whole.part.cluster(sync),
+            |sparse| sparse.cluster(source, sync),
+        )?;
+        Ok(cluster.unwrap_or(sync))
+    }
+
     fn span(
         &self,
         source: &dyn Source,
@@ -294,14 +305,9 @@ impl Index for Matroska {
             return Ok(None);
         }
         let Some(found) = self.find(source, from)? else { return Ok(None) };
+        let start = self.start(source, &found)?;
         let sync = found.sync.span;
         let clock = self.recipe.clock;
-        let start = self.ask(
-            source,
-            |whole| whole.part.cluster(sync.start),
-            |sparse| sparse.cluster(source, sync.start),
-        )?;
-        let start = start.unwrap_or(sync.start);
         // All that is left: what stands behind the clusters does no harm, and more may be on its way.
         let Some(to) = to.filter(|&to| to < self.duration) else {
             return Ok(Some(start..source.length()));
