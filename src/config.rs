@@ -26,6 +26,10 @@ pub enum Command {
     Serve(Serve),
     /// Ask a running server whether it is well: exit status 0 if so, else 1
     Health(Health),
+    /// Tell where moments of a film lie in its file, as JSON
+    At(At),
+    /// Tell what a film is: container, tracks, frame rate, sync samples, as JSON
+    Info(Info),
 }
 
 /// The flags of `reelmap serve`, as typed. Each has an environment variable and a default.
@@ -55,6 +59,11 @@ pub struct Serve {
     #[arg(long, default_value_t = 1024, env = "REELMAP_OPEN_FILES", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub open_files: u32,
+
+    /// Memory for indexes of films, which lead from times to bytes, in MiB
+    #[arg(long, default_value_t = 128, env = "REELMAP_INDEX_MIB", value_name = "MIB")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub index_mib: u32,
 
     /// Largest head of a request (its line and its headers), in KiB
     #[arg(long, default_value_t = 32, env = "REELMAP_MAX_HEADER_KIB", value_name = "KIB")]
@@ -119,6 +128,40 @@ pub struct Health {
     listen: Vec<SocketAddr>,
 }
 
+/// The arguments of `reelmap at`, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct At {
+    /// The film
+    pub file: PathBuf,
+
+    /// Moments: 90.5, 1:30.5, 00:01:30.500, 00:01:30:12, 00:01:30;12 (drop-frame), '#2250' (a frame)
+    #[arg(required = true, value_name = "TIMECODE")]
+    pub timecodes: Vec<String>,
+
+    /// Labels are those of the film's own timecode track, instead of counted from its first frame
+    #[arg(long)]
+    pub tc: bool,
+
+    /// How many bytes the range shall hold [default: all to the end of the file]
+    #[arg(long, value_name = "BYTES")]
+    pub size: Option<u64>,
+
+    /// Text for people instead of JSON
+    #[arg(long)]
+    pub human: bool,
+}
+
+/// The arguments of `reelmap info`, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct Info {
+    /// The film
+    pub file: PathBuf,
+
+    /// Text for people instead of JSON
+    #[arg(long)]
+    pub human: bool,
+}
+
 /// How much is logged, from nothing to all.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -139,6 +182,8 @@ pub struct Config {
     pub threads: usize,
     pub limits: Limits,
     pub open_files: usize,
+    /// Bytes that indexes may hold.
+    pub indexes: u64,
     pub drain: Duration,
     pub listing: bool,
     pub cors: bool,
@@ -200,6 +245,7 @@ impl Config {
             threads: if serve.threads == 0 { processors() } else { serve.threads.into() },
             limits,
             open_files: serve.open_files as usize,
+            indexes: u64::from(serve.index_mib) << 20,
             drain: seconds(serve.drain),
             listing: !serve.no_listing,
             cors: !serve.no_cors,
@@ -237,7 +283,7 @@ mod tests {
         let line = ["reelmap", "serve"].iter().chain(arguments);
         match Cli::try_parse_from(line).unwrap().command {
             Command::Serve(serve) => serve,
-            Command::Health(_) => unreachable!(),
+            _ => unreachable!(),
         }
     }
 

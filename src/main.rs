@@ -4,7 +4,9 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use reelmap::{
     config::{self, Cli, Command, Config, LineFormat},
-    health, serve,
+    health,
+    seek::{self, Meaning, Question},
+    serve,
     telemetry::{self, AccessLog},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -18,6 +20,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(flags) => run(flags),
         Command::Health(flags) => health::ask(&flags.url()),
+        Command::At(flags) => at(flags),
+        Command::Info(flags) => seek::command::ask(&flags.file, &Question::Info, flags.human),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -26,6 +30,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn at(flags: config::At) -> Result<()> {
+    let meaning = if flags.tc { Meaning::Own } else { Meaning::Elapsed };
+    let question = Question::moments(meaning, flags.timecodes, flags.size)?;
+    seek::command::ask(&flags.file, &question, flags.human)
 }
 
 fn run(flags: config::Serve) -> Result<()> {

@@ -24,7 +24,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 
 /// What it may read of an answer, beside what browsers grant by themselves.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Content-Range, Accept-Ranges, Content-Length, ETag, Last-Modified, Date",
+    "Content-Range, Content-Range-Mapping, Accept-Ranges, Content-Length, ETag, Last-Modified, Date",
 );
 
 /// A value of this type makes the answer of one exchange.

@@ -11,24 +11,26 @@ mod body;
 mod exchange;
 mod framing;
 mod host;
+mod indexes;
 mod ledger;
 mod off_runtime;
 mod refusal;
+mod seeking;
 mod service;
 mod transport;
 
 use self::{
     exchange::Connection,
+    indexes::Indexes,
     ledger::Ledger,
     off_runtime::OffRuntime,
     refusal::Refusing,
-    service::Service,
+    service::{Detail, Service},
     transport::{Sockets, Transport},
 };
 use crate::{
     config::Config,
     pages,
-    plan::Representation,
     store::{Cache, Root},
     telemetry::{AccessLog, Line, Metrics, metrics::SentBy},
 };
@@ -68,7 +70,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// A value of this type is what all connections share.
 pub struct App {
     config: Config,
-    cache: Cache<Representation>,
+    cache: Cache<Detail>,
+    indexes: Indexes,
     metrics: Metrics,
     access_log: AccessLog,
     sockets: Sockets,
@@ -82,8 +85,9 @@ impl App {
     pub fn new(config: Config, access_log: AccessLog) -> Result<App> {
         let root = Root::open(&config.root)
             .with_context(|| format!("cannot open the folder {}", config.root.display()))?;
-        let cache = Cache::new(root, config.open_files, service::describe);
+        let cache = Cache::new(root, config.open_files, Detail::of);
         Ok(App {
+            indexes: Indexes::new(config.indexes),
             config,
             cache,
             metrics: Metrics::default(),
@@ -256,6 +260,7 @@ async fn sweep(app: Arc<App>) {
         let app = app.clone();
         let swept = OffRuntime::start(move || {
             app.cache.sweep();
+            app.indexes.sweep(&app.cache);
             Ok(())
         });
         if let Err(error) = swept.await {

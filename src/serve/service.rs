@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     pages::{self, Listing, Node},
-    plan::{self, Representation, content_type, plan},
+    plan::{self, BYTES_AND_TIMES, Representation, content_type, plan},
     route::{Route, Stray},
     store::{Asset, Found, cache::Opened, folder::Name, root::Place},
     telemetry::metrics,
@@ -19,7 +19,7 @@ use crate::{
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, VARY},
+    header::{ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, VARY},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -30,7 +30,10 @@ use std::{
     io,
     os::fd::OwnedFd,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::SystemTime,
 };
@@ -65,8 +68,17 @@ impl From<Response<Body>> for Answering {
 }
 
 impl Answering {
-    fn later(answer: impl Future<Output = Response<Body>> + Send + 'static) -> Answering {
+    pub(super) fn later(
+        answer: impl Future<Output = Response<Body>> + Send + 'static,
+    ) -> Answering {
         Answering::Later(Box::pin(answer))
+    }
+
+    async fn response(self) -> Response<Body> {
+        match self.await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     }
 }
 
@@ -103,10 +115,7 @@ impl Service {
             if let Err(status) = forgotten(body, service.app.config.limits.header_timeout).await {
                 return answer.last_message(status);
             }
-            match service.answer(answer, request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
+            service.answer(answer, request).response().await
         })
     }
 
@@ -122,11 +131,12 @@ impl Service {
             Ok(Route::Health) => answer.composed(StatusCode::OK, pages::TEXT, "ok\n").into(),
             Ok(Route::Metrics) => {
                 let census = self.app.cache.census();
+                self.app.metrics.note_indexes(self.app.indexes.census());
                 let page = self.app.metrics.page(census.mappings(), census.bytes());
                 answer.composed(StatusCode::OK, metrics::CONTENT_TYPE, page).into()
             }
             Ok(Route::Media { place, folder }) => match self.app.cache.get(&place) {
-                Some(opened) => self.film(answer, method, &request, &opened, folder).into(),
+                Some(opened) => self.film(answer, method, &request, &opened, folder),
                 None => {
                     let found = self.clone().find(answer, method, request, place, folder);
                     Answering::later(found)
@@ -159,14 +169,22 @@ impl Service {
         answer: Answer,
         method: plan::Method,
         request: &Request<()>,
-        film: &Opened<Representation>,
+        film: &Arc<Opened<Detail>>,
         folder: bool,
-    ) -> Response<Body> {
+    ) -> Answering {
         if folder {
-            return answer.message(StatusCode::NOT_FOUND);
+            return answer.message(StatusCode::NOT_FOUND).into();
         }
-        let plan = plan(method, request.headers(), &film.detail, SystemTime::now());
-        answer.film(plan, film.asset.clone(), &self.ledger)
+        let answer = match self.seek(answer, method, request, film) {
+            Ok(answering) => return answering,
+            Err(answer) => answer,
+        };
+        let Detail { representation, .. } = &film.detail;
+        let mut plan = plan(method, request.headers(), representation, SystemTime::now());
+        if film.detail.has_times() {
+            plan.headers.insert(ACCEPT_RANGES, BYTES_AND_TIMES);
+        }
+        answer.film(plan, film.asset.clone(), &self.ledger).into()
     }
 
     async fn find(
@@ -179,7 +197,9 @@ impl Service {
     ) -> Response<Body> {
         let (app, at) = (self.app.clone(), place.clone());
         match OffRuntime::start(move || app.cache.find(&at)).await {
-            Ok(Found::File(opened)) => self.film(answer, method, &request, &opened, folder),
+            Ok(Found::File(opened)) => {
+                self.film(answer, method, &request, &opened, folder).response().await
+            }
             Ok(Found::Folder(_)) if !self.app.config.listing => {
                 answer.message(StatusCode::NOT_FOUND)
             }
@@ -245,9 +265,27 @@ impl AsRef<[u8]> for Page {
 }
 
 /// What the cache keeps beside an asset: all that its answers have in common.
-pub(super) fn describe(place: &Place, asset: &Asset) -> Representation {
-    let identity = asset.identity();
-    Representation::new(identity.size, identity.modified(), content_type(place.name()))
+pub(super) struct Detail {
+    pub(super) representation: Representation,
+    /// It has an index, or had one: ranges of times are answered.
+    times: AtomicBool,
+}
+
+impl Detail {
+    pub(super) fn of(place: &Place, asset: &Asset) -> Detail {
+        let identity = asset.identity();
+        let content_type = content_type(place.name());
+        let representation = Representation::new(identity.size, identity.modified(), content_type);
+        Detail { representation, times: AtomicBool::new(false) }
+    }
+
+    pub(super) fn note_times(&self) {
+        self.times.store(true, Relaxed);
+    }
+
+    pub(super) fn has_times(&self) -> bool {
+        self.times.load(Relaxed)
+    }
 }
 
 /// Reads and forgets a body that the request's method gives no meaning; fails if it is too long,

@@ -66,6 +66,12 @@ impl Asset {
         self.file.remote
     }
 
+    /// Reads up to `buffer.len()` bytes at `offset`, not through the mapping; 0 at the end of the file. May wait
+    /// for the disk.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::pread(&self.file, buffer, offset)?)
+    }
+
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -94,6 +100,12 @@ impl Asset {
     /// Whether [`Asset::send`] may work: no attempt has shown that it doesn't.
     pub fn sends(&self) -> bool {
         self.sends.load(Relaxed)
+    }
+
+    /// The file's state as it is now. May wait where the asset is remote.
+    pub fn now(&self) -> io::Result<Identity> {
+        let how = AtFlags::STATX_FORCE_SYNC;
+        self.state(if self.remote() { how } else { AtFlags::STATX_DONT_SYNC })
     }
 
     /// What became of the file since it was opened. Never waits: a remote file system answers what

@@ -276,6 +276,10 @@ impl Index for Sound {
         Ok(self.find(source, from)?.and_then(|_| self.frames.span(from, to)))
     }
 
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     fn weight(&self) -> usize {
         size_of::<Self>() + self.frames.weight()
     }

@@ -251,6 +251,10 @@ impl Index for Mp4 {
         Ok(self.find(source, from)?.and_then(|_| self.frames.span(from, to)))
     }
 
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     fn weight(&self) -> usize {
         let text = |track: &Track| {
             track.codec.capacity() + track.language.as_ref().map_or(0, String::capacity)
