@@ -12,7 +12,7 @@ use support::{
     noise,
 };
 
-const LENGTH: usize = 1 << 20;
+const LENGTH: usize = 3 << 20;
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -19,7 +19,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::{Duration, Instant, SystemTime},
 };
+
+/// A file's time is set when a write call begins. One that was written to less than this ago may still be
+/// in the middle of it, and no look would tell.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// A value of this type is one state of one regular file, open and mapped. It never changes: a file
 /// that changed is another asset.
@@ -29,6 +34,8 @@ pub struct Asset {
     identity: Identity,
     fingerprint: Fingerprint,
     mapping: Mapping,
+    /// When the write that made it can be trusted to be over; none if that was long ago.
+    settled_at: Option<Instant>,
     /// The last state that was seen to be nothing but a longer `identity`.
     grown: Mutex<Identity>,
     sends: AtomicBool,
@@ -43,12 +50,15 @@ impl Asset {
             return Err(io::ErrorKind::NotFound.into());
         }
         let identity = Identity::of(&stat);
+        // A time that lies ahead counts as now.
+        let age = SystemTime::now().duration_since(identity.modified()).unwrap_or_default();
+        let settled_at = SETTLING.checked_sub(age).map(|left| Instant::now() + left);
         let fingerprint = Fingerprint::take(&file, identity.size)?;
         let mapping = Mapping::new(&file, identity.size, census)?;
         let remote = is_remote(file.as_fd());
         let file = Unhurried { file: Some(file), remote };
         let (grown, sends) = (Mutex::new(identity), AtomicBool::new(true));
-        Ok(Asset { file, identity, fingerprint, mapping, grown, sends })
+        Ok(Asset { file, identity, fingerprint, mapping, settled_at, grown, sends })
     }
 
     pub fn identity(&self) -> &Identity {
@@ -70,6 +80,11 @@ impl Asset {
     /// for the disk.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         Ok(rustix::io::pread(&self.file, buffer, offset)?)
+    }
+
+    /// How long it is until its bytes can be trusted to be those of one state; `None` if they can be.
+    pub fn settles_in(&self) -> Option<Duration> {
+        self.settled_at?.checked_duration_since(Instant::now())
     }
 
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
@@ -193,4 +208,24 @@ fn is_remote(fd: BorrowedFd<'_>) -> bool {
         0x9660,      // iso9660
     ];
     rustix::fs::fstatfs(fd).map_or(true, |fs| !LOCAL.contains(&(fs.f_type as u64)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_just_written_settles_and_what_is_old_has() {
+        let now = SystemTime::now();
+        let day = Duration::from_secs(86_400);
+        for (modified, settled) in [(now - day, true), (now, false), (now + day, false)] {
+            let file = tempfile::tempfile().unwrap();
+            file.set_modified(modified).unwrap();
+            let mut asset = Asset::new(file, &Arc::default()).unwrap();
+            assert_eq!(asset.settled_at.is_none(), settled, "{modified:?}");
+            assert!(asset.settles_in().is_none_or(|left| left <= SETTLING));
+            asset.settled_at = asset.settled_at.and(Some(Instant::now()));
+            assert_eq!(asset.settles_in(), None);
+        }
+    }
 }

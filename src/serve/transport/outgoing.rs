@@ -276,6 +276,10 @@ impl Transport {
     fn poll_unharmed(&mut self, cx: &mut Context<'_>, next: &Loan) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_pause(cx));
+            if let Some(soon) = next.asset.settles_in() {
+                self.outgoing.pause = Some(Box::pin(sleep(soon)));
+                continue;
+            }
             // A failed look counts as a file that is gone.
             let why = match next.asset.drift().unwrap_or(Drift::Shrank) {
                 Drift::None | Drift::Grew => {
