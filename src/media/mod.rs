@@ -1,7 +1,7 @@
 //! Bytes to time: which container a file is, an index of it, and from a time to the bytes that show it.
 //! Knows no HTTP, no async, no logging, and never touches a mapping: it reads through [`Source`].
 
-mod audio;
+pub mod audio;
 pub mod column;
 pub mod frames;
 pub mod index;
