@@ -201,6 +201,25 @@ def fragment_times(data):
     return samples
 
 
+def is_fragmented(path):
+    data = path.read_bytes()
+    return b"moof" in {kind for kind, *_ in boxes(data, 0, len(data))}
+
+
+def with_whole_edits(path):
+    """The packets as they are where ffprobe only shifts them by the edit list."""
+    return probe(path, "-advanced_editlist", "0") if is_fragmented(path) else None
+
+
+def without_negative_times(path):
+    """The packets, those before time zero flagged as hidden."""
+    found = probe(path)
+    for packet in found["packets"] if is_fragmented(path) else []:
+        if int(packet.get("pts", 0)) < 0:
+            packet["flags"] = packet["flags"].replace("_", "D", 1) if "_" in packet["flags"] else packet["flags"] + "D"
+    return found
+
+
 def without_added_shift(path):
     """The packets with the times that fragments tell.
 
@@ -239,6 +258,8 @@ def with_fields_in_pairs(path):
 REASONS = {
     with_fields_in_pairs: "two fields, each a packet of its own, are one frame and have one number",
     without_parser: "the tables name other sync samples than the pictures do, and pictures aren't read",
+    with_whole_edits: "an edit of no duration lasts as long as the fragments do (ISO/IEC 14496-12 §8.6.6)",
+    without_negative_times: "an edit list hides what comes before zero, which ffprobe doesn't flag in fragments",
     without_added_shift: "ffprobe adds the largest negative shift of the fragments to their times",
 }
 
