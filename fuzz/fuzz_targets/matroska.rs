@@ -7,7 +7,8 @@ mod questions;
 use libfuzzer_sys::fuzz_target;
 use reelmap::media::matroska;
 
-fuzz_target!(|bytes: Vec<u8>| {
+fuzz_target!(|bytes: &[u8]| {
+    let bytes = bytes.to_vec();
     if let Ok(index) = matroska::open(&bytes) {
         questions::ask(index.as_ref(), &bytes);
     }

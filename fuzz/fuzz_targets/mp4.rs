@@ -7,7 +7,8 @@ mod questions;
 use libfuzzer_sys::fuzz_target;
 use reelmap::media::mp4;
 
-fuzz_target!(|bytes: Vec<u8>| {
+fuzz_target!(|bytes: &[u8]| {
+    let bytes = bytes.to_vec();
     if let Ok(index) = mp4::open(&bytes) {
         questions::ask(&index, &bytes);
     }
