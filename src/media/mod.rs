@@ -5,6 +5,7 @@ pub mod audio;
 pub mod column;
 pub mod frames;
 pub mod index;
+pub mod listed;
 pub mod matroska;
 pub mod mp4;
 pub mod mpegts;
@@ -79,7 +80,7 @@ pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
         return matroska::open(source);
     }
     if audio::recognises(head) {
-        return audio::open(source);
+        return Ok(Box::new(audio::open(source)?));
     }
     if mpegts::recognises(head) {
         return Ok(Box::new(mpegts::open(source)?));
