@@ -10,6 +10,6 @@ use reelmap::media::audio;
 fuzz_target!(|bytes: &[u8]| {
     let bytes = bytes.to_vec();
     if let Ok(index) = audio::open(&bytes) {
-        questions::ask(index.as_ref(), &bytes);
+        questions::ask(&index, &bytes);
     }
 });
