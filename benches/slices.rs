@@ -29,7 +29,7 @@ fn main() {
 }
 
 fn film() -> Vec<u8> {
-    (0..FILM).map(|at| (at * 31 >> 7) as u8).collect()
+    (0..FILM).map(|at| ((at * 31) >> 7) as u8).collect()
 }
 
 /// The chunk as bytes of its own.

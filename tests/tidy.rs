@@ -50,7 +50,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
 }
 
 fn all() -> Vec<Source> {
-    sources(&["src", "tests", "benches"])
+    sources(&["src", "tests", "benches", "fuzz/fuzz_targets"])
 }
 
 /// What each module may use of the crate, beside itself: the table of ARCHITECTURE.md.

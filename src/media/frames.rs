@@ -248,31 +248,33 @@ impl Builder {
     }
 
     fn write(&mut self, count: usize) -> Result<(), TooLarge> {
-        for at in 0..count {
-            let Some(&entry) = self.pending.get(at) else { break };
-            self.append(entry);
-        }
-        self.pending.drain(..count);
+        let mut pending = std::mem::take(&mut self.pending);
+        self.append(pending.get(..count).unwrap_or_default());
+        pending.drain(..count);
+        self.pending = pending;
         // A table that grows is held twice for a moment.
         if self.frames.weight() > self.room / 5 * 2 { Err(TooLarge) } else { Ok(()) }
     }
 
-    fn append(&mut self, entry: Entry) {
-        self.disordered |= entry.ticks < self.written;
-        self.written = entry.ticks;
+    /// Puts entries at the table's end, a column after the other.
+    fn append(&mut self, entries: &[Entry]) {
         let frames = &mut self.frames;
-        if entry.sync {
-            frames.syncs.push(frames.times.len() as i64);
+        for (entry, rank) in entries.iter().zip(frames.times.len()..) {
+            self.disordered |= entry.ticks < self.written;
+            self.written = entry.ticks;
+            self.block_end = self.block_end.max(entry.end());
+            if entry.sync {
+                frames.syncs.push(rank as i64);
+            }
+            if (rank + 1).is_multiple_of(BLOCK) {
+                frames.ends.push(std::mem::take(&mut self.block_end));
+            }
         }
-        frames.times.push(entry.ticks);
-        frames.offsets.push(entry.offset as i64);
-        frames.sizes.push(entry.size.into());
+        frames.times.extend(entries, |entry| entry.ticks);
+        frames.offsets.extend(entries, |entry| entry.offset as i64);
+        frames.sizes.extend(entries, |entry| entry.size.into());
         if self.several {
-            frames.parts.push(entry.part.into());
-        }
-        self.block_end = self.block_end.max(entry.end());
-        if frames.times.len().is_multiple_of(BLOCK) {
-            frames.ends.push(std::mem::take(&mut self.block_end));
+            frames.parts.extend(entries, |entry| entry.part.into());
         }
     }
 
@@ -311,9 +313,7 @@ impl Builder {
             Builder::new(self.frames.scale, self.room, if self.several { 2 } else { 1 });
         drop(self.frames);
         entries.sort_by_key(|entry| entry.ticks);
-        for entry in entries {
-            builder.append(entry);
-        }
+        builder.append(&entries);
         Ok(builder)
     }
 }
