@@ -47,7 +47,12 @@ fn run(flags: config::Serve) -> Result<()> {
         LineFormat::Json => Some(AccessLog::json()),
     }
     .unzip();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread needs no queues that others could take work from.
+    let mut runtime = match config.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime
         .worker_threads(config.threads)
         .max_blocking_threads(WAITING_THREADS)
         .enable_all()
