@@ -232,17 +232,18 @@ impl Builder {
     /// Takes the next sample in decode order. Of two at the same time the later one is shown later.
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<(), TooLarge> {
+        // Few places back, if any: those that are shown later make room one by one.
+        let mut place = self.pending.len();
         self.pending.push(entry);
-        // Few places back, if any: swaps cost less than an insertion.
-        let mut at = self.pending.len() - 1;
-        while let Some([before, last]) =
-            at.checked_sub(1).and_then(|from| self.pending.get_mut(from..=at))
+        while let Some([before, here]) =
+            place.checked_sub(1).and_then(|from| self.pending.get_mut(from..=place))
+            && before.ticks > entry.ticks
         {
-            if before.ticks <= last.ticks {
-                break;
-            }
-            std::mem::swap(before, last);
-            at -= 1;
+            *here = *before;
+            place -= 1;
+        }
+        if let Some(here) = self.pending.get_mut(place) {
+            *here = entry;
         }
         if self.pending.len() >= 2 * WINDOW { self.write(WINDOW) } else { Ok(()) }
     }
