@@ -4,6 +4,7 @@ use super::{
     fingerprint::Fingerprint,
     identity::{Drift, Identity, WANTED, kind},
     mapping::{Census, Mapping},
+    unhurried::Unhurried,
 };
 use bytes::Bytes;
 use rustix::{
@@ -30,7 +31,8 @@ const SETTLING: Duration = Duration::from_millis(100);
 /// that changed is another asset.
 #[derive(Debug)]
 pub struct Asset {
-    file: Unhurried,
+    file: Unhurried<File>,
+    remote: bool,
     identity: Identity,
     fingerprint: Fingerprint,
     mapping: Mapping,
@@ -56,9 +58,9 @@ impl Asset {
         let fingerprint = Fingerprint::take(&file, identity.size)?;
         let mapping = Mapping::new(&file, identity.size, census)?;
         let remote = is_remote(file.as_fd());
-        let file = Unhurried { file: Some(file), remote };
+        let file = Unhurried::new(file, identity.size, remote);
         let (grown, sends) = (Mutex::new(identity), AtomicBool::new(true));
-        Ok(Asset { file, identity, fingerprint, mapping, settled_at, grown, sends })
+        Ok(Asset { file, remote, identity, fingerprint, mapping, settled_at, grown, sends })
     }
 
     pub fn identity(&self) -> &Identity {
@@ -73,13 +75,13 @@ impl Asset {
     /// Whether a look at the file may have to ask another process or another machine (FUSE, NFS,
     /// SMB and what else is not a known local file system), and so may wait.
     pub fn remote(&self) -> bool {
-        self.file.remote
+        self.remote
     }
 
     /// Reads up to `buffer.len()` bytes at `offset`, not through the mapping; 0 at the end of the file. May wait
     /// for the disk.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(rustix::io::pread(&self.file, buffer, offset)?)
+        Ok(rustix::io::pread(self.file(), buffer, offset)?)
     }
 
     /// How long it is until its bytes can be trusted to be those of one state; `None` if they can be.
@@ -105,7 +107,7 @@ impl Asset {
     ///
     /// Fails with EINVAL, ENOSYS or EOPNOTSUPP where the file system doesn't do that.
     pub fn send(&self, to: impl AsFd, mut offset: u64, most: usize) -> io::Result<usize> {
-        let sent = rustix::fs::sendfile(to, &self.file, Some(&mut offset), most);
+        let sent = rustix::fs::sendfile(to, self.file(), Some(&mut offset), most);
         if let Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) = sent {
             self.sends.store(false, Relaxed);
         }
@@ -140,12 +142,12 @@ impl Asset {
     /// Whether the bytes that were there are others now, as far as a few of them tell that are still
     /// in memory: a longer film was copied over this one.
     fn is_written_anew(&self) -> bool {
-        let now = Fingerprint::recall(&self.file, self.identity.size);
+        let now = Fingerprint::recall(self.file(), self.identity.size);
         now.is_some_and(|now| now != self.fingerprint)
     }
 
     fn state(&self, how: AtFlags) -> io::Result<Identity> {
-        let stat = rustix::fs::statx(&self.file, c"", how | AtFlags::EMPTY_PATH, WANTED)?;
+        let stat = rustix::fs::statx(self.file(), c"", how | AtFlags::EMPTY_PATH, WANTED)?;
         Ok(Identity::of(&stat))
     }
 
@@ -164,31 +166,6 @@ impl Asset {
             *grown = now;
         }
         Ok(drift)
-    }
-}
-
-/// A value of this type is an open file that nobody waits for when it is closed: `close(2)` asks a
-/// remote file system (FUSE's `flush`) and waits for the answer, and the last to hold an asset may
-/// be a thread that must not.
-#[derive(Debug)]
-struct Unhurried {
-    /// There until it is dropped.
-    file: Option<File>,
-    remote: bool,
-}
-
-impl AsFd for Unhurried {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_ref().expect("it is open until it is dropped").as_fd()
-    }
-}
-
-impl Drop for Unhurried {
-    fn drop(&mut self) {
-        if let Some(file) = self.file.take().filter(|_| self.remote) {
-            // Where no thread can be had, the file is closed here after all.
-            let _ = std::thread::Builder::new().spawn(move || drop(file));
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here or above reads a byte of a mapping: its slices are handed to the kernel, which
 //! answers EFAULT for a page that a shrinking file has lost, where a load would be SIGBUS.
 
+use super::unhurried::Unhurried;
 use bytes::Bytes;
 use memmap2::Mmap;
 use std::{
@@ -45,7 +46,7 @@ pub struct Mapping {
 
 #[derive(Debug)]
 struct Counted {
-    map: Mmap,
+    map: Unhurried<Mmap>,
     census: Arc<Census>,
 }
 
@@ -84,6 +85,7 @@ impl Mapping {
         let map = unsafe { memmap2::MmapOptions::new().len(length).map(file)? };
         census.mappings.fetch_add(1, Relaxed);
         census.bytes.fetch_add(length as u64, Relaxed);
+        let map = Unhurried::new(map, length as u64, false);
         let map = Arc::new(Counted { map, census: census.clone() });
         Ok(Mapping { whole: Bytes::from_owner(Owner(map.clone())), map: Some(map) })
     }

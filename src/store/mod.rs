@@ -12,6 +12,7 @@ pub mod identity;
 pub mod mapping;
 pub mod residency;
 pub mod root;
+mod unhurried;
 
 pub use asset::Asset;
 pub use cache::Cache;
