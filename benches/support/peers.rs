@@ -154,7 +154,7 @@ fn command(
                 "Caddyfile",
                 format!(
                     "{{\nadmin off\nauto_https off\nstorage file_system {at}\nlog {{\nlevel ERROR\n}}\n}}\n\
-                     http://127.0.0.1:{port} {{\nbind 127.0.0.1\nroot * {root}\nfile_server\n{log}}}\n"
+                     http://:{port} {{\nbind 127.0.0.1\nroot * {root}\nfile_server\n{log}}}\n"
                 ),
             );
             format!("caddy run --adapter caddyfile --config {}", conf.display())
