@@ -26,6 +26,11 @@ impl Representation {
         Self { length, etag, modified, last_modified: modified.to_header(), content_type }
     }
 
+    /// The same under another tag: the one it had while it grew.
+    pub fn tagged(self, tag: &str) -> Self {
+        Self { etag: header(format!("\"{tag}\"")), ..self }
+    }
+
     pub fn length(&self) -> u64 {
         self.length
     }

@@ -4,6 +4,7 @@
 use super::{
     exchange::{Cut, Exchange},
     ledger::{Ledger, Loan},
+    live::Live,
     off_runtime::OffRuntime,
 };
 use crate::{
@@ -23,16 +24,17 @@ use std::{
 };
 
 /// The largest span that is lent at once, in bytes.
-const WINDOW: u64 = 512 * 1024;
+pub(super) const WINDOW: u64 = 512 * 1024;
 
 /// The largest span that is fetched from a disk before any of it is sent; the window behind it is
 /// read ahead meanwhile.
-const FETCH: u64 = 128 * 1024;
+pub(super) const FETCH: u64 = 128 * 1024;
 
-/// A value of this type is an answer's body, of exactly the length that was promised.
+/// A value of this type is an answer's body, of exactly the length that was promised, if one was.
 pub(super) enum Body {
     Composed(Option<Bytes>, Arc<Exchange>),
     Film(Box<Film>),
+    Live(Box<Live>),
 }
 
 /// A value of this type walks the parts of a plan over an asset.
@@ -84,6 +86,7 @@ impl http_body::Body for Body {
                 exchange.sent(bytes.len() as u64, SentBy::Composed);
                 Ok(Frame::data(bytes))
             })),
+            Body::Live(live) => live.poll_next(cx).map(|next| next.map(|b| b.map(Frame::data))),
             Body::Film(film) => film.poll_next(cx).map(|next| {
                 next.map(|bytes| {
                     film.left =
@@ -99,10 +102,13 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Body::Composed(bytes, _) => bytes.as_ref().map_or(0, Bytes::len) as u64,
-            Body::Film(film) => film.left,
-        })
+        match self {
+            Body::Composed(bytes, _) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
+            }
+            Body::Film(film) => SizeHint::with_exact(film.left),
+            Body::Live(live) => live.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }
 

@@ -48,6 +48,18 @@ impl Loan {
         Loan { slice, offset, asset, exchange, long, last }
     }
 
+    /// A loan of a file that grows. It leaves as its own length says, since that of its answer isn't
+    /// known; what follows a file's last byte tells its readers that it was the last.
+    pub(super) fn growing(
+        slice: Bytes,
+        offset: u64,
+        asset: Arc<Asset>,
+        exchange: Arc<Exchange>,
+    ) -> Loan {
+        let long = slice.len() as u64 > LONG;
+        Loan { slice, offset, asset, exchange, long, last: false }
+    }
+
     /// Whether `bytes`, which hyper wants to be written, is this slice.
     fn is(&self, bytes: &[u8]) -> bool {
         std::ptr::eq(self.slice.as_ptr(), bytes.as_ptr()) && self.slice.len() == bytes.len()

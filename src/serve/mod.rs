@@ -10,7 +10,9 @@ mod answer;
 mod body;
 mod exchange;
 mod framing;
+mod ingest;
 mod ledger;
+mod live;
 mod off_runtime;
 mod service;
 mod transport;
@@ -21,6 +23,7 @@ use self::{
 };
 use crate::{
     config::Config,
+    live::Streams,
     plan::Representation,
     store::{Cache, Root},
     telemetry::{AccessLog, Line, Metrics},
@@ -60,6 +63,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub struct App {
     config: Config,
     cache: Cache<Representation>,
+    streams: Arc<Streams>,
     metrics: Metrics,
     access_log: AccessLog,
     /// Permits for listings in memory, and for those of them that are being composed.
@@ -68,14 +72,17 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the root that `config` names.
+    /// Opens the root that `config` names, and takes up what was being received when another process
+    /// ended. Waits for the disk.
     pub fn new(config: Config, access_log: AccessLog) -> Result<App> {
         let root = Root::open(&config.root)
             .with_context(|| format!("cannot open the folder {}", config.root.display()))?;
         let cache = Cache::new(root, config.open_files, service::describe);
+        let streams = Arc::new(ingest::streams(&config.ingest, cache.census())?);
         Ok(App {
             config,
             cache,
+            streams,
             metrics: Metrics::default(),
             access_log,
             listings: Arc::new(Semaphore::new(LISTINGS)),

@@ -5,7 +5,9 @@ use super::{
     answer::{Answer, With},
     body::Body,
     exchange::{Connection, Exchange},
+    ingest,
     ledger::Ledger,
+    live,
     off_runtime::OffRuntime,
 };
 use crate::{
@@ -64,7 +66,9 @@ impl From<Response<Body>> for Answering {
 }
 
 impl Answering {
-    fn later(answer: impl Future<Output = Response<Body>> + Send + 'static) -> Answering {
+    pub(super) fn later(
+        answer: impl Future<Output = Response<Body>> + Send + 'static,
+    ) -> Answering {
         Answering::Later(Box::pin(answer))
     }
 }
@@ -94,6 +98,9 @@ impl Service {
         if let Err(status) = self.check(number, &request) {
             return answer.last_message(status).into();
         }
+        if ingest::is_writing(request.method()) && self.app.streams.are_allowed() {
+            return Answering::later(ingest::answer(self.clone(), answer, request, body));
+        }
         if http_body::Body::is_end_stream(&body) {
             return self.answer(answer, request);
         }
@@ -121,8 +128,14 @@ impl Service {
             Ok(Route::Health) => answer.composed(StatusCode::OK, pages::TEXT, "ok\n").into(),
             Ok(Route::Metrics) => {
                 let census = self.app.cache.census();
-                let page = self.app.metrics.page(census.mappings(), census.bytes());
+                let streams = live::shown(&self.app);
+                let page = self.app.metrics.page(census.mappings(), census.bytes(), &streams);
                 answer.composed(StatusCode::OK, metrics::CONTENT_TYPE, page).into()
+            }
+            Ok(Route::Media { place, folder: false })
+                if let Some(upload) = live::watched(&self.app, &place, &request) =>
+            {
+                live::answer(self, answer, method, request, upload)
             }
             Ok(Route::Media { place, folder }) => match self.app.cache.get(&place) {
                 Some(opened) => self.film(answer, method, &request, &opened, folder).into(),
@@ -238,7 +251,12 @@ impl AsRef<[u8]> for Page {
 /// What the cache keeps beside an asset: all that its answers have in common.
 pub(super) fn describe(place: &Place, asset: &Asset) -> Representation {
     let identity = asset.identity();
-    Representation::new(identity.size, identity.modified(), content_type(place.name()))
+    let content_type = content_type(place.name());
+    let representation = Representation::new(identity.size, identity.modified(), content_type);
+    match asset.tag() {
+        Some(tag) => representation.tagged(tag),
+        None => representation,
+    }
 }
 
 /// Reads and forgets a body that the request's method gives no meaning; fails if it is too long,
@@ -324,7 +342,7 @@ fn failed(answer: Answer, error: &io::Error) -> Response<Body> {
 }
 
 /// Whether there are too many files open, or too little memory: it passes.
-fn is_shortage(error: &io::Error) -> bool {
+pub(super) fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
         .iter()

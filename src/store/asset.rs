@@ -4,6 +4,7 @@ use super::{
     fingerprint::Fingerprint,
     identity::{Drift, Identity, WANTED, kind},
     mapping::{Census, Mapping},
+    stamp,
 };
 use bytes::Bytes;
 use rustix::{
@@ -17,12 +18,13 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
 /// A value of this type is one state of one regular file, open and mapped. It never changes: a file
-/// that changed is another asset.
+/// that changed is another asset. But one that was made [`Asset::growing`] stands for a file that is
+/// only appended to, as far as the bytes that were promised.
 #[derive(Debug)]
 pub struct Asset {
     file: Unhurried,
@@ -32,23 +34,57 @@ pub struct Asset {
     /// The last state that was seen to be nothing but a longer `identity`.
     grown: Mutex<Identity>,
     sends: AtomicBool,
+    tag: Option<String>,
+    /// Of a file that grows, how many bytes were promised to be there.
+    promised: Option<AtomicU64>,
 }
 
 impl Asset {
     /// Maps an open regular file as it is now. Waits for the disk.
     pub(crate) fn new(file: File, census: &Arc<Census>) -> io::Result<Asset> {
+        Asset::mapped(file, None, census)
+    }
+
+    /// Maps the first `room` bytes of a file that grows, whether they are there yet or not: those that
+    /// are [promised](Asset::promise) may be lent. Waits for the disk.
+    pub fn growing(file: File, room: u64, census: &Arc<Census>) -> io::Result<Asset> {
+        Asset::mapped(file, Some(room), census)
+    }
+
+    fn mapped(file: File, room: Option<u64>, census: &Arc<Census>) -> io::Result<Asset> {
         let how = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
         let stat = rustix::fs::statx(&file, c"", how, WANTED)?;
         if kind(&stat) != FileType::RegularFile {
             return Err(io::ErrorKind::NotFound.into());
         }
         let identity = Identity::of(&stat);
-        let fingerprint = Fingerprint::take(&file, identity.size)?;
-        let mapping = Mapping::new(&file, identity.size, census)?;
+        // What grows is compared with what was promised alone.
+        let compared = if room.is_some() { 0 } else { identity.size };
+        let fingerprint = Fingerprint::take(&file, compared)?;
+        let mapping = Mapping::new(&file, room.unwrap_or(identity.size), census)?;
+        let tag = stamp::read(&file, &identity);
         let remote = is_remote(file.as_fd());
         let file = Unhurried { file: Some(file), remote };
         let (grown, sends) = (Mutex::new(identity), AtomicBool::new(true));
-        Ok(Asset { file, identity, fingerprint, mapping, grown, sends })
+        let promised = room.map(|_| AtomicU64::new(0));
+        Ok(Asset { file, identity, fingerprint, mapping, grown, sends, tag, promised })
+    }
+
+    /// The tag that the stream had which this file was received as, if it is still that.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// Says that a file that grows has at least `length` bytes from now on.
+    pub fn promise(&self, length: u64) {
+        if let Some(promised) = &self.promised {
+            promised.fetch_max(length, Relaxed);
+        }
+    }
+
+    /// How many bytes of the file are mapped, whether they are there or not.
+    pub fn room(&self) -> u64 {
+        self.mapping.room()
     }
 
     pub fn identity(&self) -> &Identity {
@@ -123,6 +159,10 @@ impl Asset {
     }
 
     fn look(&self, how: AtFlags) -> io::Result<Drift> {
+        if let Some(promised) = &self.promised {
+            let shrank = self.state(how)?.size < promised.load(Relaxed);
+            return Ok(if shrank { Drift::Shrank } else { Drift::None });
+        }
         if self.state(how)? == self.identity {
             return Ok(Drift::None);
         }

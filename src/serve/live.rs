@@ -1,0 +1,203 @@
+//! A file that grows, as an answer: decided, waited for at its edge, and lent span by span as it comes.
+
+use super::{
+    App,
+    answer::Answer,
+    body::{FETCH, WINDOW},
+    exchange::{Cut, Exchange},
+    ledger::{Ledger, Loan},
+    off_runtime::OffRuntime,
+    service::{Answering, Service},
+};
+use crate::{
+    live::{Tail, Upload, tail::Next},
+    plan::{self, Decision, Growing, content_type},
+    store::{Asset, residency, root::Place},
+    telemetry::metrics::Stream,
+};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use std::{
+    future::Future,
+    io,
+    ops::Range,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::SystemTime,
+};
+use tokio::time::timeout;
+
+/// The upload at `place`, if the request is for it: a whole file of that name goes before one that is
+/// still to take its place, unless the request says where in the stream it begins.
+pub(super) fn watched(app: &App, place: &Place, request: &Request<()>) -> Option<Arc<Upload>> {
+    let upload = app.streams.at(place)?;
+    (!upload.replaces() || from(request).is_some()).then_some(upload)
+}
+
+/// The streams that are open, for the metrics page.
+pub(super) fn shown(app: &App) -> Vec<Stream> {
+    let stream = |upload: &Arc<Upload>| Stream {
+        path: upload.place().to_string(),
+        distances: upload.channel().distances(),
+    };
+    app.streams.all().iter().map(stream).collect()
+}
+
+/// The answer to a request for a file that is being received.
+pub(super) fn answer(
+    service: &Service,
+    answer: Answer,
+    method: plan::Method,
+    request: Request<()>,
+    upload: Arc<Upload>,
+) -> Answering {
+    let channel = upload.channel().clone();
+    let content_type = content_type(upload.place().name());
+    let tag = upload.tag();
+    let growing = |length| Growing { length, tag: tag.clone(), content_type: content_type.clone() };
+    let length = channel.state().length;
+    match growing(length).plan(method, request.headers(), SystemTime::now(), false) {
+        Decision::Send(stretch) => answer.live(stretch, &channel, &service.ledger).into(),
+        Decision::Plan(plan) => answer.planned(plan).into(),
+        Decision::Wait => {
+            let (ledger, patience) = (service.ledger.clone(), service.app.config.live_wait);
+            let growing = growing(length);
+            Answering::later(async move {
+                let _ = timeout(patience, Tail::grown(&channel, length)).await;
+                let growing = Growing { length: channel.state().length, ..growing };
+                match growing.plan(method, request.headers(), SystemTime::now(), true) {
+                    Decision::Send(stretch) => answer.live(stretch, &channel, &ledger),
+                    Decision::Plan(plan) => answer.planned(plan),
+                    Decision::Wait => answer.message(StatusCode::SERVICE_UNAVAILABLE),
+                }
+            })
+        }
+    }
+}
+
+/// Where in a stream a reader begins (`?from=`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    Start,
+}
+
+fn from(request: &Request<()>) -> Option<From> {
+    let query = request.uri().query()?;
+    query.split('&').find_map(|pair| match pair {
+        "from=start" => Some(From::Start),
+        _ => None,
+    })
+}
+
+/// A value of this type walks a file that grows, from the answer's first byte on.
+pub(super) struct Live {
+    tail: Tail,
+    status: StatusCode,
+    /// Bytes that are still to come; `None` where the answer follows the file.
+    left: Option<u64>,
+    /// Bytes that were lent.
+    lent: u64,
+    fetch: Option<(Range<u64>, Arc<Asset>, OffRuntime<()>)>,
+    /// hyper was made to ask, rather than asked of its own.
+    asked_again: bool,
+    exchange: Arc<Exchange>,
+    ledger: Arc<Ledger>,
+}
+
+impl Live {
+    pub(super) fn new(
+        tail: Tail,
+        status: StatusCode,
+        length: Option<u64>,
+        exchange: Arc<Exchange>,
+        ledger: Arc<Ledger>,
+    ) -> Live {
+        // One that follows is whole when the file is: its length is told then.
+        exchange.promise(status.as_u16(), length.unwrap_or(u64::MAX));
+        Live {
+            tail,
+            status,
+            left: length,
+            lent: 0,
+            fetch: None,
+            asked_again: false,
+            exchange,
+            ledger,
+        }
+    }
+
+    pub(super) fn left(&self) -> Option<u64> {
+        self.left
+    }
+
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some((_, _, fetch)) = &mut self.fetch {
+            let outcome = ready!(Pin::new(fetch).poll(cx));
+            let Some((span, asset, _)) = self.fetch.take() else { return Poll::Ready(None) };
+            if let Err(error) = outcome {
+                self.exchange.cut(Cut::Unreadable);
+                return Poll::Ready(Some(Err(error)));
+            }
+            self.exchange.app().metrics.windows_fetched.inc();
+            return Poll::Ready(Some(self.lend(span, asset)));
+        }
+        match ready!(self.tail.poll_next(cx, WINDOW)) {
+            Next::Span(span, asset) if is_resident(&asset, span.clone()) => {
+                self.exchange.app().metrics.windows_resident.inc();
+                Poll::Ready(Some(self.lend(span, asset)))
+            }
+            Next::Span(span, asset) => {
+                let boundary = (span.start / FETCH + 1).saturating_mul(FETCH);
+                let window = span.start..span.end.min(boundary);
+                let (file, wanted, next) = (asset.clone(), window.clone(), window.end..span.end);
+                let fetch = OffRuntime::start(move || residency::fetch(&file, wanted, next));
+                self.fetch = Some((window, asset, fetch));
+                self.poll_next(cx)
+            }
+            Next::End if self.left.is_none_or(|left| left == 0) => {
+                self.exchange.promise(self.status.as_u16(), self.lent);
+                Poll::Ready(None)
+            }
+            Next::End | Next::Cut => {
+                self.exchange.cut(Cut::Incomplete);
+                ready!(self.poll_sent(cx));
+                Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())))
+            }
+        }
+    }
+
+    /// Waits until all that was lent has left: hyper forgets what it holds when the body fails.
+    ///
+    /// hyper sends after it has asked for more, and asks again when the socket has room. So each time
+    /// it asks of its own, it is made to ask once more, to see whether that sent the last of it.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.asked_again && self.ledger.lock().is_empty() {
+            return Poll::Ready(());
+        }
+        self.asked_again = !self.asked_again;
+        if self.asked_again {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// The slice of `span`, entered in the ledger.
+    fn lend(&mut self, span: Range<u64>, asset: Arc<Asset>) -> io::Result<Bytes> {
+        let Some(slice) = asset.slice(span.clone()) else {
+            self.exchange.cut(Cut::Shrank);
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        let length = span.end - span.start;
+        self.tail.advance(span.end);
+        self.left = self.left.map(|left| left.saturating_sub(length));
+        self.lent += length;
+        let exchange = self.exchange.clone();
+        self.ledger.lend(Loan::growing(slice.clone(), span.start, asset, exchange));
+        Ok(slice)
+    }
+}
+
+fn is_resident(asset: &Asset, span: Range<u64>) -> bool {
+    !asset.remote() && residency::resident(asset, span)
+}
