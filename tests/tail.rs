@@ -292,3 +292,77 @@ fn a_whole_file_goes_before_one_that_is_to_replace_it() {
     assert_eq!(encoder.end(), 204);
     assert_eq!(server.get(CAM).text(), "new");
 }
+
+/// The first `length` bytes of a test film, sent and committed; all of it.
+fn begun_with(server: &Server, path: &str, film: &str, length: usize) -> (Encoder, Vec<u8>) {
+    let film = fs::read(support::fixtures().join(film)).unwrap();
+    let mut encoder = Encoder::begin(server, path);
+    encoder.send(&film[..length]);
+    until("the stream grows", || {
+        let head = server.ask(&format!("HEAD {path} HTTP/1.1"));
+        head.header("upload-offset") == length.to_string()
+    });
+    (encoder, film)
+}
+
+#[test]
+fn from_live_begins_with_the_tables_before_the_newest_sync_point() {
+    let (_root, server) = serve(&[]);
+    let length = fs::metadata(support::fixtures().join("stream.ts")).unwrap().len() as usize;
+    let mut joined = Vec::new();
+    for part in [3, 2, 1] {
+        let path = format!("/live/{part}.ts");
+        let sent = length / part / 188 * 188;
+        let (mut encoder, film) = begun_with(&server, &path, "stream.ts", sent);
+        let mut reader = Reader::ask(&server, &format!("GET {path}?from=live HTTP/1.1"));
+        assert_eq!((reader.status, reader.header("accept-ranges")), (200, "none"));
+        assert_eq!(reader.header("etag"), "");
+        encoder.send(&film[sent..]);
+        encoder.end();
+        let (body, whole) = reader.rest();
+        assert!(whole && film.ends_with(&body));
+        let packets: Vec<_> = body.chunks(188).collect();
+        let first = |pid: u16| {
+            let is = |packet: &&[u8]| u16::from_be_bytes([packet[1] & 0x1f, packet[2]]) == pid;
+            packets.iter().position(is).unwrap()
+        };
+        // ffmpeg's numbers: the PAT, the PMT, the pictures; a picture begins with an indicator.
+        let pictures = packets[first(0x100)];
+        assert!(first(0) < first(0x1000) && first(0x1000) < first(0x100), "{path}");
+        assert!(pictures[3] & 0x20 != 0 && pictures[5] & 0x40 != 0, "{path}");
+        joined.push(film.len() - body.len());
+    }
+    assert!(joined.is_sorted() && joined[0] > 0 && joined[0] < joined[2], "{joined:?}");
+}
+
+#[test]
+fn from_live_begins_with_the_init_part_and_the_newest_fragment() {
+    let (_root, server) = serve(&[]);
+    let path = "/live/cam.mp4";
+    let length = fs::metadata(support::fixtures().join("fragmented.mp4")).unwrap().len() as usize;
+    let (mut encoder, film) = begun_with(&server, path, "fragmented.mp4", length / 2);
+    let mut reader = Reader::ask(&server, &format!("GET {path}?from=live HTTP/1.1"));
+    let place = |kind: &[u8]| film.windows(4).position(|four| four == kind).unwrap() - 4;
+    let init = place(b"moof");
+    assert_eq!(reader.take(init), &film[..init]);
+    let next = reader.take(8);
+    assert_eq!(&next[4..], b"moof");
+    encoder.send(&film[length / 2..]);
+    encoder.end();
+    let (rest, whole) = reader.rest();
+    assert!(whole && film.ends_with(&[next, rest.clone()].concat()));
+    let begins = film.len() - rest.len() - 8;
+    assert!(begins > init && begins < length / 2, "{begins}");
+}
+
+#[test]
+fn from_live_of_what_has_no_sync_point_is_from_the_start() {
+    let (_root, server) = serve(&[]);
+    let mut encoder = begun(&server, b"no container at all");
+    let mut reader = Reader::ask(&server, &format!("GET {CAM}?from=live HTTP/1.1"));
+    assert_eq!(reader.take(19), b"no container at all");
+    encoder.send(b"!");
+    assert_eq!(reader.take(1), b"!");
+    encoder.end();
+    assert_eq!(server.get(&format!("{CAM}?from=live")).text(), "no container at all!");
+}

@@ -21,6 +21,8 @@ pub struct Tail {
     watch: Watch,
     /// What is still to come; the end is `u64::MAX` where it isn't known.
     span: Range<u64>,
+    /// What follows when that has been given.
+    then: Option<Range<u64>>,
     /// The same start, for those who ask how far behind readers are.
     position: Arc<AtomicU64>,
 }
@@ -47,7 +49,13 @@ pub enum Next {
 impl Tail {
     pub(super) fn new(channel: Arc<Channel>, span: Range<u64>, position: Arc<AtomicU64>) -> Tail {
         let watch = Watch::Here(channel.watch());
-        Tail { channel, watch, span, position }
+        Tail { channel, watch, span, then: None, position }
+    }
+
+    /// Goes on at `offset` when what was asked for has been given, and follows the file from there.
+    pub fn then_from(mut self, offset: u64) -> Tail {
+        self.then = Some(offset..u64::MAX);
+        self
     }
 
     /// The next bytes that are there, in a span that ends where a multiple of `most` lies in the file or
@@ -79,7 +87,13 @@ impl Tail {
         }
     }
 
-    fn next(&self, state: State, most: u64) -> Option<Next> {
+    fn next(&mut self, state: State, most: u64) -> Option<Next> {
+        if self.span.is_empty()
+            && let Some(then) = self.then.take()
+        {
+            self.advance(then.start);
+            self.span = then;
+        }
         let at = self.span.start;
         let end = self.span.end.min(state.length);
         if at >= self.span.end {

@@ -97,6 +97,16 @@ impl Growing {
         Stretch { status: StatusCode::OK, headers, start, end: None }
     }
 
+    /// The stream from where a decoder can begin. Its bytes are not counted from the file's first, so that it
+    /// has neither ranges nor the file's tag.
+    pub fn from_edge(&self) -> Stretch {
+        let mut stretch = self.whole();
+        stretch.headers.remove(ETAG);
+        stretch.headers.remove(UPLOAD_OFFSET);
+        stretch.headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
+        stretch
+    }
+
     fn stretch(&self, start: u64, end: Option<u64>) -> Stretch {
         let mut headers = self.headers();
         let content_range = range::content_range_of_growing(start, end);

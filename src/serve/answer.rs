@@ -1,8 +1,8 @@
 //! From a decision to the response that hyper sends, with what every answer carries.
 
-use super::{body::Body, exchange::Exchange, ledger::Ledger, live::Live};
+use super::{body::Body, edge::Start, exchange::Exchange, ledger::Ledger, live::Live};
 use crate::{
-    live::Channel,
+    live::{Channel, Tail},
     pages,
     plan::{Part, Plan, Stretch},
     store::Asset,
@@ -46,18 +46,32 @@ impl Answer {
         channel: &Arc<Channel>,
         ledger: &Arc<Ledger>,
     ) -> Response<Body> {
+        let tail = channel.tail(stretch.start..stretch.end.unwrap_or(u64::MAX));
+        self.following(stretch, tail, ledger)
+    }
+
+    /// A file that grows, from where a decoder can join it.
+    pub(super) fn joining(
+        self,
+        stretch: Stretch,
+        channel: &Arc<Channel>,
+        start: Start,
+        ledger: &Arc<Ledger>,
+    ) -> Response<Body> {
+        let tail = match start {
+            Start::At(offset) => channel.tail(offset..u64::MAX),
+            Start::After(init, offset) => channel.tail(init).then_from(offset),
+        };
+        self.following(stretch, tail, ledger)
+    }
+
+    fn following(self, stretch: Stretch, tail: Tail, ledger: &Arc<Ledger>) -> Response<Body> {
         let Stretch { status, headers, start, end } = stretch;
         if self.head_only {
             return self.empty(status, headers);
         }
-        let tail = channel.tail(start..end.unwrap_or(u64::MAX));
-        let live = Live::new(
-            tail,
-            status,
-            end.map(|end| end - start),
-            self.exchange.clone(),
-            ledger.clone(),
-        );
+        let length = end.map(|end| end.saturating_sub(start));
+        let live = Live::new(tail, status, length, self.exchange.clone(), ledger.clone());
         self.response(status, headers, Body::Live(Box::new(live)))
     }
 

@@ -57,6 +57,19 @@ pub(super) fn answer(
     let tag = upload.tag();
     let growing = |length| Growing { length, tag: tag.clone(), content_type: content_type.clone() };
     let length = channel.state().length;
+    if from(&request) == Some(From::Live) {
+        let stretch = growing(length).from_edge();
+        let (app, ledger) = (service.app.clone(), service.ledger.clone());
+        return Answering::later(async move {
+            match OffRuntime::start(move || app.edges.of(&upload)).await {
+                Ok(start) => answer.joining(stretch, &channel, start, &ledger),
+                Err(error) => {
+                    tracing::warn!("the live edge of a stream could not be read: {error}");
+                    answer.message(StatusCode::SERVICE_UNAVAILABLE)
+                }
+            }
+        });
+    }
     match growing(length).plan(method, request.headers(), SystemTime::now(), false) {
         Decision::Send(stretch) => answer.live(stretch, &channel, &service.ledger).into(),
         Decision::Plan(plan) => answer.planned(plan).into(),
@@ -80,12 +93,14 @@ pub(super) fn answer(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum From {
     Start,
+    Live,
 }
 
 fn from(request: &Request<()>) -> Option<From> {
     let query = request.uri().query()?;
     query.split('&').find_map(|pair| match pair {
         "from=start" => Some(From::Start),
+        "from=live" => Some(From::Live),
         _ => None,
     })
 }

@@ -8,6 +8,7 @@
 
 mod answer;
 mod body;
+mod edge;
 mod exchange;
 mod framing;
 mod ingest;
@@ -18,7 +19,7 @@ mod service;
 mod transport;
 
 use self::{
-    exchange::Connection, ledger::Ledger, off_runtime::OffRuntime, service::Service,
+    edge::Edges, exchange::Connection, ledger::Ledger, off_runtime::OffRuntime, service::Service,
     transport::Transport,
 };
 use crate::{
@@ -64,6 +65,7 @@ pub struct App {
     config: Config,
     cache: Cache<Representation>,
     streams: Arc<Streams>,
+    edges: Edges,
     metrics: Metrics,
     access_log: AccessLog,
     /// Permits for listings in memory, and for those of them that are being composed.
@@ -83,6 +85,7 @@ impl App {
             config,
             cache,
             streams,
+            edges: Edges::default(),
             metrics: Metrics::default(),
             access_log,
             listings: Arc::new(Semaphore::new(LISTINGS)),
@@ -245,6 +248,7 @@ async fn sweep(app: Arc<App>) {
         let app = app.clone();
         let swept = OffRuntime::start(move || {
             app.cache.sweep();
+            app.edges.sweep(&app);
             Ok(())
         });
         if let Err(error) = swept.await {
