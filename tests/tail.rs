@@ -314,7 +314,7 @@ fn from_live_begins_with_the_tables_before_the_newest_sync_point() {
         let path = format!("/live/{part}.ts");
         let sent = length / part / 188 * 188;
         let (mut encoder, film) = begun_with(&server, &path, "stream.ts", sent);
-        let mut reader = Reader::ask(&server, &format!("GET {path}?from=live HTTP/1.1"));
+        let reader = Reader::ask(&server, &format!("GET {path}?from=live HTTP/1.1"));
         assert_eq!((reader.status, reader.header("accept-ranges")), (200, "none"));
         assert_eq!(reader.header("etag"), "");
         encoder.send(&film[sent..]);
@@ -353,6 +353,31 @@ fn from_live_begins_with_the_init_part_and_the_newest_fragment() {
     assert!(whole && film.ends_with(&[next, rest.clone()].concat()));
     let begins = film.len() - rest.len() - 8;
     assert!(begins > init && begins < length / 2, "{begins}");
+}
+
+#[test]
+fn a_listing_shows_what_is_live_and_what_is_not_whole() {
+    let (_root, server) = serve(&[]);
+    let _encoder = begun(&server, b"film");
+    let mut broken = server.connect();
+    broken.request("PUT /live/film.mp4 HTTP/1.1\nContent-Length: 100");
+    broken.send("half");
+    let offset = || server.ask("HEAD /live/film.mp4 HTTP/1.1").header("upload-offset").to_owned();
+    until("it arrives", || offset() == "4");
+    drop(broken);
+    let entries = || {
+        let answer = server.ask("GET /live/ HTTP/1.1\nAccept: application/json");
+        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        json["entries"].as_array().unwrap().clone()
+    };
+    until("it is known to be broken off", || entries()[1]["stream"]["live"] == false);
+    let entries = entries();
+    assert_eq!((&entries[0]["name"], &entries[1]["name"]), (&"cam.ts".into(), &"film.mp4".into()));
+    assert_eq!((&entries[0]["length"], &entries[1]["length"]), (&4.into(), &4.into()));
+    assert_eq!(entries[0]["stream"]["live"], true);
+    assert!(entries[0]["stream"]["age"].as_f64().unwrap() > 0.0);
+    assert_eq!(entries[0]["href"], "./cam.ts?from=live");
+    assert!(server.get("/live/").text().contains("live for 0:0"));
 }
 
 #[test]

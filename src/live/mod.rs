@@ -10,6 +10,7 @@
 //! HTTP. A tail waits as a future; all else may wait for a disk, and is for threads that may.
 
 pub mod channel;
+mod follow;
 pub mod parts;
 mod record;
 mod recovery;
@@ -17,6 +18,7 @@ pub mod tail;
 pub mod upload;
 
 pub use channel::{Channel, End};
+pub use follow::Follower;
 pub use tail::Tail;
 pub use upload::{Asked, Refused, Stored, Upload, Writer};
 

@@ -27,6 +27,8 @@ pub struct Growing {
     /// The same from the first byte to the last, and after: bytes are only ever added.
     pub tag: String,
     pub content_type: HeaderValue,
+    /// It is being received here, rather than written by another program.
+    pub received: bool,
 }
 
 /// A value of this type is what becomes of a request for such a file.
@@ -74,8 +76,10 @@ impl Growing {
         match asked {
             range::Growing::None => Decision::Send(self.whole()),
             // What players ask for who mean the whole, and who don't all know a length of `*`.
-            range::Growing::Open(0) => Decision::Send(self.whole()),
-            range::Growing::AtEdge if self.length == 0 => Decision::Send(self.whole()),
+            range::Growing::Open(0) if self.received => Decision::Send(self.whole()),
+            range::Growing::AtEdge if self.length == 0 && self.received => {
+                Decision::Send(self.whole())
+            }
             range::Growing::Open(start) => Decision::Send(self.stretch(start, None)),
             range::Growing::Bounded(span) => {
                 Decision::Send(self.stretch(span.start, Some(span.end)))
@@ -132,9 +136,11 @@ impl Growing {
     fn mark(&self, headers: &mut HeaderMap) {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static(range::UNIT));
         headers.insert(ETAG, self.etag());
-        // How much is there, as resumable uploads say it: who was cut off goes on from here.
-        headers.insert(UPLOAD_OFFSET, self.length.into());
-        headers.insert(UPLOAD_COMPLETE, HeaderValue::from_static("?0"));
+        if self.received {
+            // As resumable uploads say it: who was cut off goes on from here.
+            headers.insert(UPLOAD_OFFSET, self.length.into());
+            headers.insert(UPLOAD_COMPLETE, HeaderValue::from_static("?0"));
+        }
         // A cache that kept half of it would take that for the whole (RFC 9111 §5.2.2.5).
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -147,7 +153,7 @@ mod tests {
 
     fn decide(method: Method, fields: &[(&str, &str)], waited: bool) -> Decision {
         let content_type = HeaderValue::from_static("video/mp2t");
-        let growing = Growing { length: 100, tag: "live-5".into(), content_type };
+        let growing = Growing { length: 100, tag: "live-5".into(), content_type, received: true };
         let field = |(name, value): &(&str, &str)| {
             (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
         };

@@ -3,20 +3,20 @@
 use super::{
     App,
     answer::Answer,
-    body::{FETCH, WINDOW},
+    body::{Body, FETCH, WINDOW},
     exchange::{Cut, Exchange},
     ledger::{Ledger, Loan},
     off_runtime::OffRuntime,
     service::{Answering, Service},
 };
 use crate::{
-    live::{Tail, Upload, tail::Next},
-    plan::{self, Decision, Growing, content_type},
-    store::{Asset, residency, root::Place},
+    live::{Channel, Tail, Upload, tail::Next},
+    plan::{self, Decision, Growing, Representation, asks_for_ever, content_type},
+    store::{Asset, cache::Opened, residency, root::Place},
     telemetry::metrics::Stream,
 };
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use std::{
     future::Future,
     io,
@@ -54,11 +54,10 @@ pub(super) fn answer(
 ) -> Answering {
     let channel = upload.channel().clone();
     let content_type = content_type(upload.place().name());
-    let tag = upload.tag();
-    let growing = |length| Growing { length, tag: tag.clone(), content_type: content_type.clone() };
     let length = channel.state().length;
+    let growing = Growing { length, tag: upload.tag(), content_type, received: true };
     if from(&request) == Some(From::Live) {
-        let stretch = growing(length).from_edge();
+        let stretch = growing.from_edge();
         let (app, ledger) = (service.app.clone(), service.ledger.clone());
         return Answering::later(async move {
             match OffRuntime::start(move || app.edges.of(&upload)).await {
@@ -70,14 +69,25 @@ pub(super) fn answer(
             }
         });
     }
-    match growing(length).plan(method, request.headers(), SystemTime::now(), false) {
+    decide(service, answer, method, request, channel, growing)
+}
+
+/// The answer to a request for a file of which more may come.
+fn decide(
+    service: &Service,
+    answer: Answer,
+    method: plan::Method,
+    request: Request<()>,
+    channel: Arc<Channel>,
+    growing: Growing,
+) -> Answering {
+    match growing.plan(method, request.headers(), SystemTime::now(), false) {
         Decision::Send(stretch) => answer.live(stretch, &channel, &service.ledger).into(),
         Decision::Plan(plan) => answer.planned(plan).into(),
         Decision::Wait => {
             let (ledger, patience) = (service.ledger.clone(), service.app.config.live_wait);
-            let growing = growing(length);
             Answering::later(async move {
-                let _ = timeout(patience, Tail::grown(&channel, length)).await;
+                let _ = timeout(patience, Tail::grown(&channel, growing.length)).await;
                 let growing = Growing { length: channel.state().length, ..growing };
                 match growing.plan(method, request.headers(), SystemTime::now(), true) {
                     Decision::Send(stretch) => answer.live(stretch, &channel, &ledger),
@@ -86,6 +96,51 @@ pub(super) fn answer(
                 }
             })
         }
+    }
+}
+
+/// Whether the request is for all that will come to a file that another program writes.
+pub(super) fn is_following(
+    method: plan::Method,
+    request: &Request<()>,
+    film: &Opened<Representation>,
+) -> bool {
+    // What happens to a file on another machine is not told here.
+    method == plan::Method::Get && asks_for_ever(request.headers()) && !film.asset.remote()
+}
+
+/// The answer to such a request.
+pub(super) async fn follow(
+    service: Service,
+    answer: Answer,
+    request: Request<()>,
+    film: Arc<Opened<Representation>>,
+) -> Response<Body> {
+    let (app, identity) = (&service.app, film.asset.identity());
+    let followed = match film.asset.reopened() {
+        Ok(file) => {
+            let census = app.cache.census();
+            app.follower.follow(file, identity, app.config.follow_idle, census).await
+        }
+        Err(error) => Err(error),
+    };
+    let channel = match followed {
+        Ok(channel) => channel,
+        Err(error) => {
+            tracing::error!("a file can not be followed: {error}");
+            return answer.message(StatusCode::SERVICE_UNAVAILABLE);
+        }
+    };
+    let etag = film.detail.etag().to_str().unwrap_or_default();
+    let growing = Growing {
+        length: channel.state().length,
+        tag: etag.trim_matches('"').to_owned(),
+        content_type: film.detail.content_type().clone(),
+        received: false,
+    };
+    match decide(&service, answer, plan::Method::Get, request, channel, growing).await {
+        Ok(response) => response,
+        Err(never) => match never {},
     }
 }
 

@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     config::Config,
-    live::Streams,
+    live::{Follower, Streams},
     plan::Representation,
     store::{Cache, Root},
     telemetry::{AccessLog, Line, Metrics},
@@ -66,6 +66,7 @@ pub struct App {
     cache: Cache<Representation>,
     streams: Arc<Streams>,
     edges: Edges,
+    follower: Follower,
     metrics: Metrics,
     access_log: AccessLog,
     /// Permits for listings in memory, and for those of them that are being composed.
@@ -86,6 +87,7 @@ impl App {
             cache,
             streams,
             edges: Edges::default(),
+            follower: Follower::default(),
             metrics: Metrics::default(),
             access_log,
             listings: Arc::new(Semaphore::new(LISTINGS)),

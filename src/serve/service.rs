@@ -26,7 +26,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::{
     convert::Infallible,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     future::Future,
     io,
     os::fd::OwnedFd,
@@ -138,6 +138,9 @@ impl Service {
                 live::answer(self, answer, method, request, upload)
             }
             Ok(Route::Media { place, folder }) => match self.app.cache.get(&place) {
+                Some(film) if !folder && live::is_following(method, &request, &film) => {
+                    Answering::later(live::follow(self.clone(), answer, request, film))
+                }
                 Some(opened) => self.film(answer, method, &request, &opened, folder).into(),
                 None => {
                     let found = self.clone().find(answer, method, request, place, folder);
@@ -189,6 +192,9 @@ impl Service {
     ) -> Response<Body> {
         let (app, at) = (self.app.clone(), place.clone());
         match OffRuntime::start(move || app.cache.find(&at)).await {
+            Ok(Found::File(film)) if !folder && live::is_following(method, &request, &film) => {
+                live::follow(self, answer, request, film).await
+            }
             Ok(Found::File(opened)) => self.film(answer, method, &request, &opened, folder),
             Ok(Found::Folder(_)) if !self.app.config.listing => {
                 answer.message(StatusCode::NOT_FOUND)
@@ -305,20 +311,31 @@ fn to_folder(answer: Answer, place: &Place, query: Option<&str>) -> Response<Bod
 
 fn list(app: &App, place: &Place, folder: OwnedFd) -> io::Result<Listing> {
     let (names, truncated) = app.cache.root().names(place, folder, MOST_NAMES)?;
-    let entries = names
+    let file = |name: &OsStr, length| {
+        let value = content_type(name);
+        Node::File { length, content_type: value.to_str().unwrap_or_default().to_owned().into() }
+    };
+    let mut entries: Vec<_> = names
         .into_iter()
         .map(|name| {
-            let node = match name.length {
-                None => Node::Folder,
-                Some(length) => {
-                    let value = content_type(&name.name);
-                    let content_type = value.to_str().unwrap_or_default().to_owned().into();
-                    Node::File { length, content_type }
-                }
-            };
-            pages::Entry { name: name.name, node, modified: name.modified }
+            let node = name.length.map_or(Node::Folder, |length| file(&name.name, length));
+            pages::Entry { name: name.name, node, modified: name.modified, stream: None }
         })
         .collect();
+    let now = SystemTime::now();
+    for upload in app.streams.all().iter().filter(|upload| upload.place().parent() == *place) {
+        let age = now.duration_since(upload.begun()).unwrap_or_default();
+        let stream = Some(pages::Stream { age, live: upload.is_busy() });
+        let name = upload.place().name();
+        match entries.iter_mut().find(|entry| entry.name == name) {
+            Some(entry) => entry.stream = stream,
+            None => {
+                let node = file(name, upload.channel().state().length);
+                let name = name.to_owned();
+                entries.push(pages::Entry { name, node, modified: now, stream });
+            }
+        }
+    }
     let path = place.segments().map(OsString::from).collect();
     let mut listing = Listing { path, entries, truncated };
     listing.sort();

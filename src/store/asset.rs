@@ -102,6 +102,11 @@ impl Asset {
         self.file.remote
     }
 
+    /// The same file, for another to hold.
+    pub fn reopened(&self) -> io::Result<File> {
+        Ok(self.file.as_fd().try_clone_to_owned()?.into())
+    }
+
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
