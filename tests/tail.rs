@@ -315,7 +315,7 @@ fn from_live_begins_with_the_tables_before_the_newest_sync_point() {
         let sent = length / part / 188 * 188;
         let (mut encoder, film) = begun_with(&server, &path, "stream.ts", sent);
         let reader = Reader::ask(&server, &format!("GET {path}?from=live HTTP/1.1"));
-        assert_eq!((reader.status, reader.header("accept-ranges")), (200, "none"));
+        assert_eq!((reader.status, reader.header("accept-ranges")), (200, ""));
         assert_eq!(reader.header("etag"), "");
         encoder.send(&film[sent..]);
         encoder.end();

@@ -74,6 +74,7 @@ impl Growing {
             false => range::Growing::None,
         };
         match asked {
+            range::Growing::None if method == Method::Head => Decision::Send(self.about()),
             range::Growing::None => Decision::Send(self.whole()),
             // What players ask for who mean the whole, and who don't all know a length of `*`.
             range::Growing::Open(0) if self.received => Decision::Send(self.whole()),
@@ -95,10 +96,19 @@ impl Growing {
         header(format!("\"{}\"", self.tag))
     }
 
+    /// What HEAD tells of it.
+    fn about(&self) -> Stretch {
+        Stretch { status: StatusCode::OK, headers: self.headers(), start: 0, end: None }
+    }
+
     /// All of it, from its first byte to its last.
-    pub fn whole(&self) -> Stretch {
-        let (headers, start) = (self.headers(), 0);
-        Stretch { status: StatusCode::OK, headers, start, end: None }
+    ///
+    /// It doesn't offer ranges, although they are there to be asked for: ffmpeg and what is built on it
+    /// would look through all fragments of an MP4 for an end before they show the first picture.
+    fn whole(&self) -> Stretch {
+        let mut whole = self.about();
+        whole.headers.remove(ACCEPT_RANGES);
+        whole
     }
 
     /// The stream from where a decoder can begin. Its bytes are not counted from the file's first, so that it
@@ -107,7 +117,6 @@ impl Growing {
         let mut stretch = self.whole();
         stretch.headers.remove(ETAG);
         stretch.headers.remove(UPLOAD_OFFSET);
-        stretch.headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
         stretch
     }
 
@@ -182,6 +191,7 @@ mod tests {
             assert!(!stretch.headers.contains_key(CONTENT_LENGTH));
             assert_eq!(stretch.headers[ETAG], "\"live-5\"");
             assert_eq!(stretch.headers[CACHE_CONTROL], "no-store");
+            assert!(!stretch.headers.contains_key(ACCEPT_RANGES));
         }
     }
 
@@ -224,6 +234,8 @@ mod tests {
     #[test]
     fn head_knows_no_range() {
         let head = decide(Method::Head, &[("range", "bytes=10-19")], false);
-        assert!(matches!(head, Decision::Send(Stretch { status: StatusCode::OK, end: None, .. })));
+        let Decision::Send(head) = head else { panic!("{head:?}") };
+        assert_eq!((head.status, head.end), (StatusCode::OK, None));
+        assert_eq!(head.headers[ACCEPT_RANGES], "bytes");
     }
 }
