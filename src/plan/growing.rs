@@ -76,7 +76,7 @@ impl Growing {
         match asked {
             range::Growing::None if method == Method::Head => Decision::Send(self.about()),
             range::Growing::None => Decision::Send(self.whole()),
-            // What players ask for who mean the whole, and who don't all know a length of `*`.
+            // What players ask for who mean the whole. A 206 would tell ffmpeg that it may seek: see `whole`.
             range::Growing::Open(0) if self.received => Decision::Send(self.whole()),
             range::Growing::AtEdge if self.length == 0 && self.received => {
                 Decision::Send(self.whole())
