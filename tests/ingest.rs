@@ -10,7 +10,7 @@ use std::{
     path::Path,
     time::Duration,
 };
-use support::{Client, Response, Server, command::until, noise};
+use support::{Client, Response, Server, command::until, live::Reader, noise};
 
 /// A root with a folder to write into, and one that is not.
 fn root() -> tempfile::TempDir {
@@ -389,5 +389,51 @@ fn an_upload_cut_short_takes_nothing_away() {
     let rest = "PUT /live/film HTTP/1.1\nContent-Range: bytes 3-9/10";
     assert_eq!(put(&server, rest, b"er film").status, 204);
     assert_eq!(server.get("/live/film").text(), "newer film");
+    assert_nothing_is_open(&server);
+}
+
+/// A file system in memory of so many KiB; unmounted when it is dropped.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn mount(at: std::path::PathBuf, kib: usize) -> Small {
+        let size = std::ffi::CString::new(format!("size={kib}k")).unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        rustix::mount::mount("reelmap-test", &at, "tmpfs", flags, size.as_c_str()).unwrap();
+        Small(at)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+#[test]
+#[ignore = "needs root, to mount a small file system"]
+fn a_full_disk_is_said_and_what_came_is_kept() {
+    let root = root();
+    let _small = Small::mount(root.path().join("live"), 4096);
+    let server = serve(&root, &[]);
+    let film = noise(7, 8 << 20);
+    let mut client = begin(&server, "/live/cam.ts");
+    chunk(&mut client, &film[..1000]);
+    until("it is there", || {
+        server.ask("HEAD /live/cam.ts HTTP/1.1").header("upload-offset") == "1000"
+    });
+    let reader = Reader::ask(&server, "GET /live/cam.ts HTTP/1.1");
+    // The server answers in the middle of it.
+    let _ = client.stream.write_all(format!("{:x}\r\n", film.len() - 1000).as_bytes());
+    let _ = client.stream.write_all(&film[1000..]);
+    assert_eq!(client.response("PUT").status, 507);
+    let (seen, whole) = reader.rest();
+    let stored = fs::read(root.path().join("live/cam.ts")).unwrap();
+    assert!(!whole && film.starts_with(&seen) && film.starts_with(&stored));
+    assert!(seen.len() == stored.len() && stored.len() > 3 << 20, "{}", stored.len());
+    assert_eq!(names(&root.path().join("live")), ["cam.ts"]);
+    drop(client);
+    assert_eq!(server.ask("DELETE /live/cam.ts HTTP/1.1").status, 204);
+    assert_eq!(put(&server, "PUT /live/cam.ts HTTP/1.1", &film[..1000]).status, 201);
     assert_nothing_is_open(&server);
 }
