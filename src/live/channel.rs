@@ -132,3 +132,61 @@ fn mapped(file: &File, length: u64, census: &Arc<Census>) -> io::Result<Asset> {
     asset.promise(length);
     Ok(asset)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Drift;
+    use std::{
+        os::unix::fs::FileExt,
+        sync::atomic::{AtomicBool, Ordering::SeqCst},
+        thread,
+    };
+
+    fn channel() -> Arc<Channel> {
+        Arc::new(Channel::new(tempfile::tempfile().unwrap(), 0, &Arc::default()).unwrap())
+    }
+
+    #[test]
+    fn growth_is_never_taken_for_harm() {
+        let channel = channel();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let looks = || {
+                while !done.load(SeqCst) {
+                    assert_eq!(channel.asset().drift().unwrap(), Drift::None);
+                }
+            };
+            let lookers: Vec<_> = (0..3).map(|_| scope.spawn(looks)).collect();
+            for length in 1..=50_000 {
+                channel.file().write_all_at(b"x", length - 1).unwrap();
+                channel.reach(length).unwrap();
+            }
+            done.store(true, SeqCst);
+            lookers.into_iter().for_each(|looker| looker.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn a_file_that_loses_what_was_promised_is_harmed() {
+        let channel = channel();
+        channel.file().write_all_at(b"film", 0).unwrap();
+        channel.reach(4).unwrap();
+        channel.file().set_len(3).unwrap();
+        assert_eq!(channel.asset().drift().unwrap(), Drift::Shrank);
+    }
+
+    #[test]
+    fn a_file_that_outgrows_its_room_keeps_what_readers_hold() {
+        let channel = channel();
+        channel.file().write_all_at(b"film", 0).unwrap();
+        channel.reach(4).unwrap();
+        let (asset, slice) = (channel.asset(), channel.asset().slice(0..4).unwrap());
+        channel.file().set_len(ROOM + 10).unwrap();
+        channel.reach(ROOM + 10).unwrap();
+        assert!(!Arc::ptr_eq(&asset, &channel.asset()));
+        assert!(asset.slice(ROOM..ROOM + 10).is_none());
+        assert!(channel.asset().slice(ROOM..ROOM + 10).is_some());
+        assert_eq!(slice, &b"film"[..]);
+    }
+}

@@ -165,7 +165,9 @@ impl Asset {
 
     fn look(&self, how: AtFlags) -> io::Result<Drift> {
         if let Some(promised) = &self.promised {
-            let shrank = self.state(how)?.size < promised.load(Relaxed);
+            // Before the look: what is promised meanwhile may not be in it.
+            let promised = promised.load(Relaxed);
+            let shrank = self.state(how)?.size < promised;
             return Ok(if shrank { Drift::Shrank } else { Drift::None });
         }
         if self.state(how)? == self.identity {
