@@ -21,16 +21,15 @@ use std::{
     time::{Duration, Instant},
 };
 use support::{
-    machine, median,
+    Rounds, machine, median,
     peers::{Peer, Running},
     percentile,
 };
 
 #[derive(Parser)]
 struct Options {
-    /// Alternating rounds; medians are of these
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    #[command(flatten)]
+    of: Rounds,
     /// Clients that stream a film each from the slow disk
     #[arg(long, default_value_t = 16)]
     streams: usize,
@@ -43,9 +42,6 @@ struct Options {
     /// Warm requests a round
     #[arg(long, default_value_t = 1000)]
     requests: u64,
-    /// What `cargo bench` passes
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 const PEERS: [Peer; 3] = [Peer::Reelmap, Peer::Nginx, Peer::NginxAio];
@@ -79,12 +75,12 @@ fn main() {
     }
     println!(
         "load:    {} streams from a disk of {} ms a read, warm ranges of {} bytes, {} rounds",
-        options.streams, options.delay, options.range, options.rounds
+        options.streams, options.delay, options.range, options.of.rounds
     );
     pin(1);
     let film = Arc::new(noise(SLOW));
     let mut rounds: Vec<Vec<Round>> = peers.iter().map(|_| Vec::new()).collect();
-    for round in 0..options.rounds {
+    for round in 0..options.of.rounds {
         for turn in 0..peers.len() {
             // Each round begins with another server, so that none is always first.
             let at = (turn + round) % peers.len();

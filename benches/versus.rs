@@ -9,6 +9,7 @@ mod support;
 use clap::Parser;
 use std::path::PathBuf;
 use support::{
+    Rounds,
     load::{Load, film},
     machine, median,
     peers::{Peer, Running},
@@ -17,9 +18,8 @@ use support::{
 
 #[derive(Parser)]
 struct Options {
-    /// Alternating rounds; medians are of these
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    #[command(flatten)]
+    of: Rounds,
     /// Lengths of ranges, in bytes
     #[arg(long, value_delimiter = ',', default_value = "4096,65536,1048576,20971520")]
     sizes: Vec<u64>,
@@ -43,9 +43,6 @@ struct Options {
     /// Write the table as tab-separated values
     #[arg(long)]
     table: Option<PathBuf>,
-    /// What `cargo bench` passes
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 /// What one server took for one load.
@@ -71,7 +68,11 @@ fn main() {
     for peer in &peers {
         println!("server:  {}", peer.version().unwrap_or_default());
     }
-    println!("rounds:  {}, access logs {}", options.rounds, if options.log { "on" } else { "off" });
+    println!(
+        "rounds:  {}, access logs {}",
+        options.of.rounds,
+        if options.log { "on" } else { "off" }
+    );
 
     let length = options.file << 20;
     let folder = film(length);
@@ -86,7 +87,7 @@ fn main() {
             let answers = (options.volume << 20) / range;
             let answers = answers.clamp(connections as u64 * 2, options.answers) as usize;
             let mut costs = vec![Vec::new(); peers.len()];
-            for round in 0..options.rounds {
+            for round in 0..options.of.rounds {
                 for turn in 0..peers.len() {
                     // Each round begins with another server, so that none is always first.
                     let at = (turn + round) % peers.len();

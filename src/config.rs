@@ -5,12 +5,16 @@ mod ingest;
 pub use ingest::Ingest;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser},
+};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
+use tracing::level_filters::LevelFilter;
 
 /// Serves a folder of films by byte range, out of memory-mapped files.
 #[derive(Debug, Parser)]
@@ -26,6 +30,10 @@ pub enum Command {
     Serve(Serve),
     /// Ask a running server whether it is well: exit status 0 if so, else 1
     Health(Health),
+    /// Tell where moments of a film lie in its file, as JSON
+    At(At),
+    /// Tell what a film is: container, tracks, frame rate, sync samples, as JSON
+    Info(Info),
 }
 
 /// The flags of `reelmap serve`, as typed. Each has an environment variable and a default.
@@ -55,6 +63,11 @@ pub struct Serve {
     #[arg(long, default_value_t = 1024, env = "REELMAP_OPEN_FILES", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub open_files: u32,
+
+    /// Memory for indexes of films, which lead from times to bytes, in MiB
+    #[arg(long, default_value_t = 128, env = "REELMAP_INDEX_MIB", value_name = "MIB")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub index_mib: u32,
 
     /// Largest head of a request (its line and its headers), in KiB
     #[arg(long, default_value_t = 32, env = "REELMAP_MAX_HEADER_KIB", value_name = "KIB")]
@@ -101,11 +114,12 @@ pub struct Serve {
 
     /// One line a request on standard output
     #[arg(long, value_enum, default_value_t, env = "REELMAP_ACCESS_LOG", value_name = "FORMAT")]
-    pub access_log: AccessLog,
+    pub access_log: LineFormat,
 
-    /// What else is logged, on standard error: off, error, warn, info, debug or trace
+    /// What else is logged, on standard error
     #[arg(long, default_value = "info", env = "REELMAP_LOG_LEVEL", value_name = "LEVEL")]
-    pub log_level: LogLevel,
+    #[arg(value_parser = PossibleValuesParser::new(LEVELS).try_map(|level| level.parse::<LevelFilter>()))]
+    pub log_level: LevelFilter,
 }
 
 /// The flags of `reelmap health`, as typed.
@@ -121,22 +135,50 @@ pub struct Health {
     listen: Vec<SocketAddr>,
 }
 
+/// The arguments of `reelmap at`, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct At {
+    /// The film
+    pub file: PathBuf,
+
+    /// Moments: 90.5, 1:30.5, 00:01:30.500, 00:01:30:12, 00:01:30;12 (drop-frame), '#2250' (a frame)
+    #[arg(required = true, value_name = "TIMECODE")]
+    pub timecodes: Vec<String>,
+
+    /// Labels are those of the film's own timecode track, instead of counted from its first frame
+    #[arg(long)]
+    pub tc: bool,
+
+    /// How many bytes the range shall hold [default: all to the end of the file]
+    #[arg(long, value_name = "BYTES")]
+    pub size: Option<u64>,
+
+    /// Text for people instead of JSON
+    #[arg(long)]
+    pub human: bool,
+}
+
+/// The arguments of `reelmap info`, as typed.
+#[derive(Args, Clone, Debug)]
+pub struct Info {
+    /// The film
+    pub file: PathBuf,
+
+    /// Text for people instead of JSON
+    #[arg(long)]
+    pub human: bool,
+}
+
+/// How much is logged, from nothing to all.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A value of this type is how the access log's lines look, if there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum AccessLog {
+pub enum LineFormat {
     #[default]
     Text,
     Json,
     Off,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }
 
 /// A value of this type is what a server is told to do; every figure in it makes sense.
@@ -147,6 +189,8 @@ pub struct Config {
     pub threads: usize,
     pub limits: Limits,
     pub open_files: usize,
+    /// Bytes that indexes may hold.
+    pub indexes: u64,
     pub drain: Duration,
     pub ingest: Ingest,
     pub live_wait: Duration,
@@ -154,8 +198,8 @@ pub struct Config {
     pub listing: bool,
     pub cors: bool,
     pub sendfile: bool,
-    pub access_log: AccessLog,
-    pub log_level: LogLevel,
+    pub access_log: LineFormat,
+    pub log_level: LevelFilter,
 }
 
 /// A value of this type bounds what one client, and all of them, may take.
@@ -213,6 +257,7 @@ impl Config {
             threads: if serve.threads == 0 { processors() } else { serve.threads.into() },
             limits,
             open_files: serve.open_files as usize,
+            indexes: u64::from(serve.index_mib) << 20,
             drain: seconds(serve.drain),
             ingest,
             live_wait: seconds(serve.ingest.live_wait),
@@ -253,7 +298,7 @@ mod tests {
         let line = ["reelmap", "serve"].iter().chain(arguments);
         match Cli::try_parse_from(line).unwrap().command {
             Command::Serve(serve) => serve,
-            Command::Health(_) => unreachable!(),
+            _ => unreachable!(),
         }
     }
 

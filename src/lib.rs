@@ -11,8 +11,8 @@
 //!
 //! In reading order: [`config`], what was typed and what it means; [`serve`], sockets and one
 //! request; [`route`], which thing is meant; [`store`], the file; [`plan`], what is answered;
-//! [`pages`], what the server composes itself. Beside that way: [`telemetry`], [`health`], and
-//! [`media`], which leads from times to bytes and is not asked by the server yet.
+//! [`pages`], what the server composes itself. A question about a film's time goes by [`seek`], which asks [`media`],
+//! the readers that lead from times to bytes. Beside that way: [`telemetry`], [`health`].
 //!
 //! Who may use whom is written in ARCHITECTURE.md and held by `tests/tidy.rs`.
 
@@ -23,6 +23,7 @@ pub mod media;
 pub mod pages;
 pub mod plan;
 pub mod route;
+pub mod seek;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

@@ -3,14 +3,15 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use reelmap::{
-    config::{self, Cli, Command, Config, LogLevel},
-    health, serve,
+    config::{self, Cli, Command, Config, LineFormat},
+    health,
+    seek::{self, Meaning, Question},
+    serve,
     telemetry::{self, AccessLog},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{process::ExitCode, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::level_filters::LevelFilter;
 
 /// Threads that may wait for disks at once.
 const WAITING_THREADS: usize = 128;
@@ -19,6 +20,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(flags) => run(flags),
         Command::Health(flags) => health::ask(&flags.url()),
+        Command::At(flags) => at(flags),
+        Command::Info(flags) => seek::command::ask(&flags.file, &Question::Info, flags.human),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,21 +32,33 @@ fn main() -> ExitCode {
     }
 }
 
+fn at(flags: config::At) -> Result<()> {
+    let meaning = if flags.tc { Meaning::Own } else { Meaning::Elapsed };
+    let question = Question::moments(meaning, flags.timecodes, flags.size)?;
+    seek::command::ask(&flags.file, &question, flags.human)
+}
+
 fn run(flags: config::Serve) -> Result<()> {
     let config = Config::new(flags, raise_descriptors())?;
-    let _log = telemetry::log_to_stderr(level(config.log_level));
+    let _log = telemetry::log_to_stderr(config.log_level);
     let (access_log, _lines) = match config.access_log {
-        config::AccessLog::Off => (AccessLog::Off, None),
-        config::AccessLog::Text => AccessLog::text(),
-        config::AccessLog::Json => AccessLog::json(),
+        LineFormat::Off => None,
+        LineFormat::Text => Some(AccessLog::text()),
+        LineFormat::Json => Some(AccessLog::json()),
+    }
+    .unzip();
+    // One thread needs no queues that others could take work from.
+    let mut runtime = match config.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = runtime
         .worker_threads(config.threads)
         .max_blocking_threads(WAITING_THREADS)
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let outcome = runtime.block_on(serve_until_told(config, access_log));
+    let outcome = runtime.block_on(serve_until_told(config, access_log.unwrap_or(AccessLog::Off)));
     // Answers that are cut now are still logged; a disk that doesn't answer holds nobody up long.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
@@ -97,16 +112,5 @@ fn raise_descriptors() -> Option<u64> {
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
-    }
-}
-
-fn level(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
     }
 }

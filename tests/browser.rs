@@ -68,6 +68,75 @@ fn a_click_plays_and_a_time_jumps_there() {
     assert_content(&browser);
 }
 
+/// Jumps by the page's own field, and waits for what it says about it.
+#[track_caller]
+fn told(browser: &Browser, to: &str) -> String {
+    browser.run("document.querySelector('#media').pause()");
+    browser.run("document.querySelector('#jump').value = ''");
+    browser.find("#jump").enter(to);
+    browser.run(
+        "document.querySelector('#found').textContent = document.querySelector('#note').textContent = ''",
+    );
+    browser.find("#go button").click();
+    let said = browser.wait_for(
+        "const text = id => document.querySelector(id).textContent;
+         return text('#found') || text('#note') || false",
+    );
+    browser.wait_for(ARRIVED);
+    said.as_str().unwrap().to_owned()
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn a_timecode_jumps_to_the_frame_and_shows_its_bytes() {
+    let server = Server::start(fixtures(), &[]);
+    let browser = Browser::start();
+    for (name, facts, bytes) in [
+        (
+            "moov-first.mp4",
+            "25 frames a second, 250 frames",
+            "byte 123,886, to be decoded from byte 90,246",
+        ),
+        (
+            "timecode.mov",
+            "25 frames a second, 250 frames, timecode from 01:00:00:00",
+            "byte 115,233, to be decoded from byte 81,536",
+        ),
+        (
+            "vp9.webm",
+            "25 frames a second, 250 frames",
+            "byte 143,433, to be decoded from byte 101,725",
+        ),
+    ] {
+        browser.open(&server.url("/"));
+        play(&browser, name);
+        browser.wait_for("return document.querySelector('#facts').textContent || false");
+        assert_eq!(browser.find("#facts").text(), facts);
+        for (typed, frame) in [("00:00:05:12", 137), ("#200", 200), ("7.61", 190)] {
+            let said = told(&browser, typed);
+            assert!(said.starts_with(&format!("Frame {frame}, 00:00:0")), "{name}: {said}");
+            assert_eq!(browser.run(BURNT_IN), frame, "{name}: {typed}");
+        }
+        let said = told(&browser, "00:00:05:12");
+        assert_eq!(said, format!("Frame 137, 00:00:05:12: {bytes}"));
+        assert_content(&browser);
+    }
+    // The own timecode track is offered where there is one.
+    browser.open(&server.url("/"));
+    play(&browser, "timecode.mov");
+    browser.wait_for("return !document.querySelector('#meaning').hidden");
+    browser.run("document.querySelector('#meaning').value = 'tc'");
+    let said = told(&browser, "01:00:05:12");
+    assert!(said.starts_with("Frame 137, 01:00:05:12: byte "), "{said}");
+    assert_eq!(browser.run(BURNT_IN), 137);
+    browser.screenshot(Path::new(env!("CARGO_TARGET_TMPDIR")).join("timecode.png"));
+    assert_content(&browser);
+    // What can't be meant is a sentence, and the film stays where it is.
+    let said = told(&browser, "01:00:05:25");
+    assert!(said.contains("count 0 to 24"), "{said}");
+    assert_eq!(browser.run(BURNT_IN), 137);
+}
+
 #[test]
 #[ignore = "needs chromium and chromedriver"]
 fn each_container_that_chromium_knows_plays_and_jumps() {

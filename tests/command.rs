@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use support::{
-    Client,
+    Client, Server,
     command::{Program, reelmap, until},
     programs,
 };
@@ -93,6 +93,7 @@ fn help_shows_every_flag_with_its_variable_and_default() {
         ("threads", "0"),
         ("max-connections", "10000, or as many"),
         ("open-files", "1024"),
+        ("index-mib", "128"),
         ("max-header-kib", "32"),
         ("header-timeout", "10"),
         ("idle-timeout", "75"),
@@ -121,7 +122,7 @@ fn help_shows_every_flag_with_its_variable_and_default() {
         assert!(default.is_empty() || about.contains(&format!("[default: {default}")), "{about}");
     }
     let flags = help.matches("\n      --").count();
-    assert_eq!(flags, 22, "a flag that this test doesn't know:\n{help}");
+    assert_eq!(flags, 23, "a flag that this test doesn't know:\n{help}");
     assert!(help.contains("[env: REELMAP_ROOT=]") && help.contains("[default: .]"), "{help}");
 }
 
@@ -312,4 +313,64 @@ fn a_port_can_be_listened_at_again_right_after() {
     let mut command = reelmap();
     command.arg("serve").arg(folder.path()).args(["--listen", &address]);
     assert_eq!(Program::run(command).connect().ask("GET /-/health HTTP/1.1").text(), "ok\n");
+}
+
+fn fixture(name: &str) -> String {
+    support::fixtures().join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_file_is_asked_as_the_server_is() {
+    let server = Server::start(support::fixtures(), &[]);
+    let film = fixture("timecode.mov");
+    for (arguments, query) in [
+        (&["at", &film, "00:00:05:12"][..], "at=00:00:05:12"),
+        (&["at", &film, "5", "#137", "--size", "1000"], "at=5&at=%23137&size=1000"),
+        (&["at", &film, "01:00:05:12", "--tc"], "tc=01:00:05:12"),
+        (&["info", &film], "info"),
+    ] {
+        let output = run(arguments);
+        let server = server.get(&format!("/timecode.mov?{query}"));
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}\n", server.text()));
+    }
+}
+
+#[test]
+fn people_get_text() {
+    let said = |arguments: &[&str]| String::from_utf8(run(arguments).stdout).unwrap();
+    let film = fixture("timecode.mov");
+    let text = said(&["at", &film, "01:00:05:12", "5", "--human"]);
+    assert!(text.is_empty(), "one without an answer refuses all: {text}");
+    let text = said(&["at", &film, "01:00:05:12", "--tc", "--human"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "asked  01:00:05:12, at 5.48 s");
+    assert_eq!(lines[1], "frame  137 at 5.48 s, 01:00:05:12");
+    let text = said(&["info", &film, "--human"]);
+    assert!(text.contains("timecode   from 01:00:00:00, at 25/1 frames a second\n"), "{text}");
+    assert!(
+        text.contains("track 1    video avc1.64000c, 320x180, 25/1 frames a second\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_without_an_answer_is_a_sentence() {
+    let film = fixture("moov-first.mp4");
+    let readme = fixture("README.md");
+    for (arguments, words) in [
+        (&["at", &film, "10"][..], "10 is past the end: the film is 10 s long"),
+        (&["at", &film, "soon"], "not a number"),
+        (&["at", &film, "00:00:05:25"], "count 0 to 24"),
+        (&["at", &film, "00:00:05:00", "--tc"], "no timecode track"),
+        (&["at", &film, "5", "--size", "0"], "1 byte or more"),
+        (&["at", "/no/such/film", "5"], "cannot open /no/such/film"),
+        (&["info", "/dev/null"], "/dev/null is not a file"),
+        (&["info", &readme], "no container that is known here"),
+    ] {
+        assert_refused(arguments, 1, words);
+    }
+    for arguments in [&["at", &film][..], &["info"], &["at", &film, "5", "--size", "much"]] {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
 }

@@ -1,34 +1,40 @@
 #!/usr/bin/env bash
 # Builds the container image and asks of it what an operator relies on. Prints what was checked.
 #
-#   tests/image.sh
+#   tests/image.sh [TOOLS]
 #
-# Uses Docker where an engine answers. Where there is none, ../shared/container stands in for it: its
-# scripts build and run the same Dockerfile with podman, on the host's network.
+# Uses Docker where an engine answers, else podman. TOOLS is for a machine where neither can have
+# base images: a folder with two programs that do it by podman, on the host's network,
+# `build FOLDER TAG` and `run TAG [options of podman run] -- [arguments]`.
 set -euo pipefail
+tools=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/.."
 
 tag=reelmap-test
+image=localhost/$tag
 limit=$((15 * 1024 * 1024))
-stand_in=../shared/container
+# The default format of podman's builder knows no health check.
+export BUILDAH_FORMAT=docker
 
-if docker info >/dev/null 2>&1; then
-  engine=docker image=$tag
-  build() { docker build -t "$image" .; }
-  start() { docker run "${options[@]}" -p 127.0.0.1::8080 "$image" "$@"; }
-elif [[ -x $stand_in/build ]]; then
-  engine=podman image=localhost/$tag
-  # The default format of podman's builder knows no health check.
-  build() { BUILDAH_FORMAT=docker "$stand_in/build" . "$tag"; }
-  # Without systemd podman can't run health checks by the clock, and says so each time.
-  start() {
-    "$stand_in/run" "$tag" "${options[@]}" -e "REELMAP_LISTEN=127.0.0.1:$port" -- "$@" \
-      2> >(grep -v 'systemd connection' >&2)
-  }
+# Without systemd podman can't run health checks by the clock, and says so each time.
+without_warning() { "$@" 2> >(grep -v 'systemd connection' >&2); }
+
+if [[ $tools ]]; then
+  engine=podman
   port=$((20000 + RANDOM % 10000))
+  build() { "$tools/build" . "$tag"; }
+  start() { without_warning "$tools/run" "$tag" "${options[@]}" -e "REELMAP_LISTEN=127.0.0.1:$port" -- "$@"; }
 else
-  echo "image: neither a Docker engine nor $stand_in is here" >&2
-  exit 1
+  engine=podman
+  if docker info >/dev/null 2>&1; then
+    engine=docker
+  elif ! command -v podman >/dev/null; then
+    echo "image: needs Docker, podman, or a folder of tools as its argument" >&2
+    exit 1
+  fi
+  port=
+  build() { "$engine" build -t "$image" .; }
+  start() { without_warning "$engine" run "${options[@]}" -p 127.0.0.1::8080 "$image" "$@"; }
 fi
 
 work=$(mktemp -d)
@@ -62,7 +68,7 @@ chmod -R a+rX "$work"
 
 options=(-d --name "$name" --read-only --cap-drop ALL --security-opt no-new-privileges -v "$media:/media:ro")
 start --access-log json >/dev/null
-if [[ $engine = docker ]]; then port=$(docker port "$name" 8080/tcp | sed 's/.*://'); fi
+port=${port:-$("$engine" port "$name" 8080/tcp | sed 's/.*://')}
 url=http://127.0.0.1:$port
 
 healthy=

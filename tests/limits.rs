@@ -207,6 +207,39 @@ fn more_files_than_may_stay_open_are_served_right() {
 }
 
 #[test]
+fn listings_over_the_limit_wait_until_others_have_been_sent() {
+    const LISTINGS: usize = 32;
+    let folder = nothing();
+    let (long, short) = (folder.path().join("long"), folder.path().join("short"));
+    fs::create_dir(&long).unwrap();
+    fs::create_dir(&short).unwrap();
+    // 2 KiB of page each.
+    for n in 0..300 {
+        File::create(long.join(format!("{n}{}", "&".repeat(250)))).unwrap();
+    }
+    let server = Server::start(folder.path(), &[]);
+    let connect = || Client::connect_narrow(server.address);
+    let mut readers: Vec<_> = (0..LISTINGS).map(|_| connect()).collect();
+    for reader in &mut readers {
+        reader.request("GET /long/ HTTP/1.1");
+    }
+    for reader in &mut readers {
+        assert_eq!(reader.head().map(|(status, _)| status), Some(200));
+    }
+    let mut late = server.connect();
+    late.request("GET /short/ HTTP/1.1");
+    for _ in 0..200 {
+        assert_serves(&mut server.connect());
+    }
+    late.stream.set_nonblocking(true).unwrap();
+    let early = late.stream.peek(&mut [0]).unwrap_err();
+    assert_eq!(early.kind(), io::ErrorKind::WouldBlock);
+    late.stream.set_nonblocking(false).unwrap();
+    drop(readers.pop());
+    assert_eq!(late.response("GET").status, 200);
+}
+
+#[test]
 fn a_server_out_of_file_descriptors_lives_on() {
     let folder = tempfile::tempdir().unwrap();
     for n in 0..40 {
@@ -257,7 +290,9 @@ fn a_listener_without_clients_holds_no_other_up() {
     let always = ["--listen", "127.0.0.1:0", "--max-connections", "1"];
     let program = Program::start(folder.path(), &always);
     let second = program.first_line.rsplit("http://").next().unwrap().split('/').next().unwrap();
-    for address in [second.parse().unwrap(), program.address, second.parse().unwrap()] {
+    let (first, second) = (program.address, second.parse().unwrap());
+    // Not in turn: a server that waits at one and then at the other would not be found out.
+    for address in [first, first, second, second, first] {
         let mut client = support::Client::connect(address);
         assert_eq!(client.ask("GET /-/health HTTP/1.1\nConnection: close").status, 200);
         assert!(client.is_closed());

@@ -3,18 +3,8 @@
 mod support;
 
 use serde_json::Value;
-use std::{
-    ffi::OsStr,
-    fs,
-    os::unix::{ffi::OsStrExt, fs::symlink},
-    path::{Path, PathBuf},
-};
-use support::{Response, Server};
-
-struct Stage {
-    outside: tempfile::TempDir,
-    server: Server,
-}
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
+use support::{Response, stage::Stage};
 
 impl Stage {
     fn new() -> Stage {
@@ -22,19 +12,11 @@ impl Stage {
     }
 
     fn with(flags: &[&str]) -> Stage {
-        let outside = tempfile::tempdir().unwrap();
-        let root = outside.path().join("root");
-        fs::create_dir_all(root.join("folder/deeper")).unwrap();
-        fs::write(root.join("film.mp4"), "film").unwrap();
-        fs::write(root.join("notes.txt"), "notes").unwrap();
-        fs::write(root.join("folder/deep.mp4"), "deep").unwrap();
-        fs::write(outside.path().join("secret"), "secret").unwrap();
-        let server = Server::start(&root, flags);
-        Stage { outside, server }
-    }
-
-    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.outside.path().join("root").join(name)
+        let files: [(&str, &[u8]); 3] =
+            [("film.mp4", b"film"), ("notes.txt", b"notes"), ("folder/deep.mp4", b"deep")];
+        let stage = Stage::of(&files, flags);
+        fs::create_dir(stage.path("folder/deeper")).unwrap();
+        stage
     }
 
     fn ask(&self, path: &str, accept: &str) -> Response {
@@ -140,10 +122,10 @@ fn an_index_html_is_a_file_like_others() {
 fn what_is_not_served_is_not_listed() {
     let stage = Stage::new();
     fs::write(stage.path(".hidden"), "hidden").unwrap();
-    symlink("../secret", stage.path("out")).unwrap();
-    symlink("/etc", stage.path("etc")).unwrap();
-    symlink("..", stage.path("above")).unwrap();
-    symlink("none", stage.path("dangling")).unwrap();
+    stage.link("../secret", "out");
+    stage.link("/etc", "etc");
+    stage.link("..", "above");
+    stage.link("none", "dangling");
     let fifo = rustix::fs::FileType::Fifo;
     let mode = rustix::fs::Mode::RWXU;
     rustix::fs::mknodat(rustix::fs::CWD, stage.path("fifo"), fifo, mode, 0).unwrap();
@@ -153,8 +135,8 @@ fn what_is_not_served_is_not_listed() {
 #[test]
 fn links_that_stay_inside_are_listed_as_what_they_lead_to() {
     let stage = Stage::new();
-    symlink("folder", stage.path("link")).unwrap();
-    symlink("../film.mp4", stage.path("folder/up.mp4")).unwrap();
+    stage.link("folder", "link");
+    stage.link("../film.mp4", "folder/up.mp4");
     assert_eq!(stage.names("/"), ["folder", "link", "film.mp4", "notes.txt"]);
     assert_eq!(stage.names("/link/"), ["deeper", "deep.mp4", "up.mp4"]);
     assert_eq!(stage.json("/folder/")["entries"][2]["length"], 4);

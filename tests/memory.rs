@@ -1,10 +1,16 @@
 //! A film far larger than memory: every offset of it can be reached, and many who stream it take
-//! none of the server's own memory.
+//! none of the server's own memory. And long listings, which do take some.
 
 mod support;
 
-use std::{fs::File, io::Read, os::unix::fs::FileExt, sync::mpsc, thread, time::Duration};
-use support::{Client, command::Program, noise};
+use std::{
+    fs::File, io::Read, os::unix::fs::FileExt, path::Path, sync::mpsc, thread, time::Duration,
+};
+use support::{
+    Client,
+    command::{Program, reelmap},
+    noise,
+};
 
 const GIB: u64 = 1 << 30;
 const LENGTH: u64 = 20 * GIB;
@@ -145,4 +151,45 @@ fn take_all(client: Client) -> u64 {
     let ahead = client.ahead() as u64;
     let mut rest = client.stream.take(SHARE - ahead);
     ahead + std::io::copy(&mut rest, &mut std::io::sink()).unwrap()
+}
+
+/// What the server's anonymous memory grows by while `clients` ask for the head of a long listing,
+/// which is composed for each of them and sent to none.
+fn growth_by_listings(folder: &Path, clients: usize) -> u64 {
+    let mut command = reelmap();
+    command.arg("serve").arg(folder).args(["--listen", "127.0.0.1:0", "--access-log", "off"]);
+    // One heap: what a thread has let go of is there for the next.
+    command.env("MALLOC_ARENA_MAX", "1");
+    let server = Program::run(command);
+    let idle = server.kib("RssAnon");
+    let mut clients: Vec<_> = (0..clients).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.request("HEAD / HTTP/1.1");
+    }
+    let (tell, told) = mpsc::channel();
+    for mut client in clients {
+        let tell = tell.clone();
+        thread::spawn(move || tell.send(client.response("HEAD").status));
+    }
+    drop(tell);
+    let mut most = 0;
+    loop {
+        most = most.max(server.kib("RssAnon"));
+        match told.recv_timeout(Duration::from_millis(2)) {
+            Ok(status) => assert_eq!(status, 200),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => return most - idle,
+        }
+    }
+}
+
+#[test]
+fn few_listings_are_composed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..2000 {
+        File::create(folder.path().join(format!("{n:04}{}", "필름".repeat(41)))).unwrap();
+    }
+    let [one, many] = [1, 16].map(|clients| growth_by_listings(folder.path(), clients));
+    eprintln!("anonymous: {one} KiB more for one listing, at most {many} KiB for 16 at once");
+    assert!(many < 8 * one, "{one} KiB for one listing, {many} KiB for 16 at once");
 }

@@ -2,26 +2,16 @@
 
 mod support;
 
-use std::{fs, ops::Range};
-use support::{Response, Server, noise};
+use std::{fs, ops::Range, sync::LazyLock};
+use support::{Response, Server, noise, stage::Stage};
 
 const LENGTH: usize = 300_000;
 
-struct Stage {
-    _folder: tempfile::TempDir,
-    server: Server,
-    film: Vec<u8>,
-}
+static FILM: LazyLock<Vec<u8>> = LazyLock::new(|| noise(1, LENGTH));
 
 impl Stage {
     fn new() -> Stage {
-        let folder = tempfile::tempdir().unwrap();
-        let film = noise(1, LENGTH);
-        fs::write(folder.path().join("film.mp4"), &film).unwrap();
-        fs::write(folder.path().join("small.mp4"), &film[..6000]).unwrap();
-        fs::write(folder.path().join("empty.mp4"), "").unwrap();
-        let server = Server::start(folder.path(), &[]);
-        Stage { _folder: folder, server, film }
+        Stage::of(&[("film.mp4", &FILM), ("small.mp4", &FILM[..6000]), ("empty.mp4", b"")], &[])
     }
 
     fn ask(&self, range: &str) -> Response {
@@ -37,7 +27,7 @@ impl Stage {
         assert_eq!(answer.header("content-range"), content_range, "{range}");
         assert_eq!(answer.header("content-length"), span.len().to_string(), "{range}");
         assert_eq!(answer.header("content-type"), "video/mp4", "{range}");
-        assert!(answer.complete && answer.body == self.film[span], "{range}: wrong bytes");
+        assert!(answer.complete && answer.body == FILM[span], "{range}: wrong bytes");
     }
 
     /// Asserts that `range` gets the file as if there were no such field.
@@ -46,7 +36,7 @@ impl Stage {
         let answer = self.ask(range);
         assert_eq!(answer.status, 200, "{range}");
         assert_eq!(answer.header("content-range"), "", "{range}");
-        assert!(answer.complete && answer.body == self.film, "{range}: wrong bytes");
+        assert!(answer.complete && answer.body == *FILM, "{range}: wrong bytes");
     }
 
     #[track_caller]
@@ -89,7 +79,7 @@ fn without_range_the_whole_file_comes_and_says_ranges_are_possible() {
     let stage = Stage::new();
     let answer = stage.server.get("/film.mp4");
     assert_eq!((answer.status, answer.header("accept-ranges")), (200, "bytes"));
-    assert!(answer.complete && answer.body == stage.film);
+    assert!(answer.complete && answer.body == *FILM);
 }
 
 #[test]
@@ -232,7 +222,7 @@ fn several_ranges_come_as_parts_in_the_order_of_the_request() {
     let spans = [200_000..201_000, 0..100, LENGTH - 10..LENGTH];
     let expected = spans.map(|span| {
         let content_range = format!("bytes {}-{}/{LENGTH}", span.start, span.end - 1);
-        (content_range, stage.film[span].to_vec())
+        (content_range, FILM[span].to_vec())
     });
     assert!(parts(&answer) == expected, "{:?}", answer.headers);
 }
@@ -296,7 +286,7 @@ fn a_hundred_seeks_on_one_connection_each_get_their_bytes() {
         let answer =
             client.ask(&format!("GET /film.mp4 HTTP/1.1\nRange: bytes={start}-{}", end - 1));
         assert_eq!(answer.status, 206);
-        assert!(answer.body == stage.film[start..end], "{start}..{end}");
+        assert!(answer.body == FILM[start..end], "{start}..{end}");
     }
 }
 

@@ -39,9 +39,15 @@ while read -r line; do
   echo "readme: $line"
   count=$((count + 1))
 done < <(lines 'curl|wget|mpv|ffmpeg|ffprobe')
+while read -r line; do
+  bash -euc "$line" >"$work/out" 2>&1 || fail "$line: $(tail -n 5 "$work/out")"
+  echo "readme: $line"
+done < <(lines 'target/release/reelmap')
 ((count > 3)) || fail "only $count lines were found"
 cmp "$work/here/start.bin" <(head -c 1024 fixtures/moov-first.mp4) || fail "a range differs from the film"
 cmp "$work/here/moov-first.mp4" fixtures/moov-first.mp4 || fail "a download differs from the film"
+# From the sync frame of the frame asked to the film's end, which comes before 20 MiB are full.
+cmp "$work/here/chunk.bin" <(tail -c +90247 fixtures/moov-first.mp4) || fail "a timecode led elsewhere"
 if grep -E '" [45][0-9][0-9] ' "$work/access.log"; then fail "the server refused a request"; fi
 
 kill -TERM "$server"

@@ -3,24 +3,16 @@
 
 mod support;
 
-use std::{fs, io::Write, net::Shutdown};
-use support::{Client, Response, Server, noise};
+use std::{io::Write, net::Shutdown, sync::LazyLock};
+use support::{Client, Response, Server, noise, stage::Stage};
 
 const LENGTH: usize = 200_000;
 
-struct Stage {
-    _folder: tempfile::TempDir,
-    server: Server,
-    film: Vec<u8>,
-}
+static FILM: LazyLock<Vec<u8>> = LazyLock::new(|| noise(1, LENGTH));
 
 impl Stage {
     fn new() -> Stage {
-        let folder = tempfile::tempdir().unwrap();
-        let film = noise(1, LENGTH);
-        fs::write(folder.path().join("film.mp4"), &film).unwrap();
-        let server = Server::start(folder.path(), &[]);
-        Stage { _folder: folder, server, film }
+        Stage::of(&[("film.mp4", &FILM)], &[])
     }
 
     /// The answer to these very bytes, on a connection that is closed after it.
@@ -38,7 +30,17 @@ impl Stage {
     fn assert_refused(&self, status: u16, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
-        assert_eq!(self.last_words(bytes).status, status, "{shown:?}");
+        let answer = self.last_words(bytes);
+        assert_eq!(answer.status, status, "{shown:?}");
+        assert!(answer.text().starts_with(&status.to_string()), "{shown:?}: {:?}", answer.text());
+        for (name, value) in [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("x-content-type-options", "nosniff"),
+            ("access-control-allow-origin", "*"),
+            ("connection", "close"),
+        ] {
+            assert_eq!(answer.header(name), value, "{name} of {shown:?}");
+        }
         assert_eq!(self.server.get("/-/health").status, 200, "after {shown:?}");
     }
 }
@@ -73,8 +75,7 @@ fn a_malformed_request_line_is_400() {
 fn an_unknown_version_is_refused() {
     let stage = Stage::new();
     for version in ["HTTP/0.9", "HTTP/1.7", "HTTP/3.0", "HTTP/11"] {
-        let answer = stage.last_words(format!("GET / {version}\r\nHost: test\r\n\r\n"));
-        assert!(matches!(answer.status, 400 | 505), "{version}: {}", answer.status);
+        stage.assert_refused(400, format!("GET / {version}\r\nHost: test\r\n\r\n"));
     }
 }
 
@@ -91,6 +92,41 @@ fn a_missing_host_is_400_and_http_1_0_needs_none() {
     let stage = Stage::new();
     stage.assert_refused(400, "GET /film.mp4 HTTP/1.1\r\n\r\n");
     assert_eq!(stage.last_words("GET /film.mp4 HTTP/1.0\r\n\r\n").status, 200);
+}
+
+#[test]
+fn a_malformed_host_is_400() {
+    let stage = Stage::new();
+    for host in ["a b", "user@a", "a/b", "a:b", "::1", "[::1", "a%zz", "a\u{e9}", "a,b/"] {
+        stage.assert_refused(400, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    }
+    for host in ["", "film.example:8080", "[::1]:8080"] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(stage.last_words(request).status, 200, "{host:?}");
+    }
+}
+
+#[test]
+fn a_refusal_behind_good_requests_has_its_sentence_too() {
+    let stage = Stage::new();
+    let old = "GET /-/health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    let head_only = "HEAD /film.mp4 HTTP/1.1\r\nHost: test\r\n\r\n";
+    for (method, first) in [("GET", PLAIN), ("GET", old), ("HEAD", head_only)] {
+        let mut client = stage.server.connect();
+        client.send(format!("{first}GET / HTTX/1.1\r\n\r\n"));
+        assert_eq!(client.response(method).status, 200, "{first:?}");
+        let answer = client.response("GET");
+        assert_eq!(answer.status, 400, "after {first:?}");
+        assert!(answer.text().starts_with("400 "), "after {first:?}: {:?}", answer.text());
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn other_protocols_are_told_400() {
+    let stage = Stage::new();
+    stage.assert_refused(400, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0");
+    stage.assert_refused(400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
 }
 
 #[test]
@@ -249,7 +285,7 @@ fn a_preflight_is_told_that_ranges_may_be_asked() {
 fn http_1_0_closes_after_its_answer() {
     let stage = Stage::new();
     let answer = stage.last_words("GET /film.mp4 HTTP/1.0\r\n\r\n");
-    assert!(answer.complete && answer.body == stage.film);
+    assert!(answer.complete && answer.body == *FILM);
 }
 
 #[test]
@@ -259,7 +295,7 @@ fn http_1_0_may_ask_to_go_on() {
     client.send("GET /film.mp4 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let answer = client.response("GET");
     assert_eq!(answer.header("connection"), "keep-alive");
-    assert!(answer.body == stage.film);
+    assert!(answer.body == *FILM);
     assert_goes_on(&mut client);
 }
 
@@ -274,11 +310,11 @@ fn pipelined_requests_are_answered_in_order() {
     let stage = Stage::new();
     let mut client = stage.server.connect();
     let kinds: [(&str, u16, Vec<u8>); 6] = [
-        ("GET /film.mp4 HTTP/1.1\nRange: bytes=100-150099", 206, stage.film[100..150_100].to_vec()),
+        ("GET /film.mp4 HTTP/1.1\nRange: bytes=100-150099", 206, FILM[100..150_100].to_vec()),
         ("HEAD /film.mp4 HTTP/1.1", 200, vec![]),
-        ("GET /film.mp4 HTTP/1.1", 200, stage.film.clone()),
+        ("GET /film.mp4 HTTP/1.1", 200, FILM.clone()),
         ("OPTIONS / HTTP/1.1", 204, vec![]),
-        ("GET /film.mp4 HTTP/1.1\nRange: bytes=7-7", 206, stage.film[7..8].to_vec()),
+        ("GET /film.mp4 HTTP/1.1\nRange: bytes=7-7", 206, FILM[7..8].to_vec()),
         ("GET /-/health HTTP/1.1", 200, b"ok\n".to_vec()),
     ];
     for _ in 0..10 {
@@ -308,7 +344,7 @@ fn ten_thousand_requests_fit_on_one_connection() {
     for _ in 0..100 {
         client.send(&request);
         for _ in 0..100 {
-            assert!(client.response("GET").body == stage.film[1..4]);
+            assert!(client.response("GET").body == FILM[1..4]);
         }
     }
 }
@@ -320,7 +356,7 @@ fn a_client_that_sends_no_more_still_gets_all() {
     client.send("GET /film.mp4 HTTP/1.1\r\nHost: test\r\n\r\n".repeat(20));
     client.stream.shutdown(Shutdown::Write).unwrap();
     for _ in 0..20 {
-        assert!(client.response("GET").body == stage.film);
+        assert!(client.response("GET").body == *FILM);
     }
     assert!(client.is_closed());
 }
@@ -338,7 +374,7 @@ fn a_body_on_get_does_not_upset_the_next_request() {
     );
     for body in [sized, large, chunked, "Content-Length: 0\r\n\r\n".into()] {
         client.send(format!("GET /film.mp4 HTTP/1.1\r\nHost: test\r\n{body}{PLAIN}"));
-        assert!(client.response("GET").body == stage.film);
+        assert!(client.response("GET").body == *FILM);
         assert_eq!(client.response("GET").text(), "ok\n");
     }
 }
@@ -411,7 +447,7 @@ fn an_absolute_target_is_its_path() {
     let stage = Stage::new();
     for target in ["http://test/film.mp4", "http://other:81/film.mp4?a=b", "HTTP://test//film.mp4"]
     {
-        assert!(stage.server.get(target).body == stage.film, "{target}");
+        assert!(stage.server.get(target).body == *FILM, "{target}");
     }
     assert_eq!(stage.server.get("http://test/../film.mp4").status, 404);
     assert_eq!(stage.server.get("http://test").status, 200);
@@ -421,7 +457,7 @@ fn an_absolute_target_is_its_path() {
 fn a_query_names_no_other_file() {
     let stage = Stage::new();
     for path in ["/film.mp4?", "/film.mp4?v=1", "/film.mp4?a=/../b%zz"] {
-        assert!(stage.server.get(path).body == stage.film, "{path}");
+        assert!(stage.server.get(path).body == *FILM, "{path}");
     }
 }
 

@@ -211,6 +211,28 @@ fn a_disk_that_answers_no_look_keeps_no_other_film_from_being_opened() {
 
 #[test]
 #[ignore = "needs /dev/fuse and root"]
+fn a_disk_that_answers_no_look_keeps_no_other_folder_from_being_listed() {
+    let pace = Pace { believed: Duration::from_secs(3600), ..Pace::SLOW_READS };
+    let stage = Stage::for_streams(pace, MIB);
+    fs::create_dir(stage.folder.path().join("quick")).unwrap();
+    // The slow folder itself is known from here on, its names are not.
+    assert_eq!(stage.get("/slow").status, 301);
+    let hold = stage.disk.hold(Question::Look);
+    let mut lists: Vec<_> = (0..STREAMS).map(|_| stage.connect()).collect();
+    for client in &mut lists {
+        client.request("GET /slow/ HTTP/1.1");
+    }
+    hold.await_waiting(1);
+    stage.assert_warm_film_is_served();
+    assert_eq!(stage.get("/quick/").status, 200);
+    drop(hold);
+    for client in &mut lists {
+        assert!(client.response("GET").text().contains("15.mp4"));
+    }
+}
+
+#[test]
+#[ignore = "needs /dev/fuse and root"]
 fn a_disk_that_closes_no_film_holds_nobody_else_up() {
     let stage = Stage::for_streams(Pace::SLOW_READS, 16 * MIB);
     let mut streams = stage.ask_for_all();
@@ -274,4 +296,67 @@ fn warm_requests_beside_16_slow_streams_wait_at_most_twice_as_long() {
     for (alone, beside) in alone.into_iter().zip(beside) {
         assert!(beside <= 2 * alone + FLOOR, "{beside:?} beside slow streams, {alone:?} alone");
     }
+}
+
+/// A transport stream, and another of the same length in which every packet lies elsewhere.
+fn two_streams() -> [Vec<u8>; 2] {
+    let one = fs::read(support::fixtures().join("stream.ts")).unwrap();
+    let null = [&b"\x47\x1f\xff\x10"[..], &[0xff; 184]].concat();
+    let other = [null.repeat(40), one[..one.len() - 40 * 188].to_vec()].concat();
+    [one, other]
+}
+
+const MOMENT: &str = "GET /slow/film.ts?at=%23137 HTTP/1.1";
+
+/// A stage whose film is open and not yet read but for its ends.
+fn indexing() -> (Stage, [Vec<u8>; 2]) {
+    let streams = two_streams();
+    let pace = Pace { read: Duration::ZERO, ..Pace::SLOW_READS };
+    let stage = Stage::new(pace, &[("film.ts", Arc::new(streams[0].clone()))], &[]);
+    assert_eq!(stage.connect().ask("HEAD /slow/film.ts HTTP/1.1").status, 200);
+    (stage, streams)
+}
+
+#[test]
+#[ignore = "needs /dev/fuse and root"]
+fn an_index_is_made_for_all_who_wait_though_the_first_leaves() {
+    let (stage, _) = indexing();
+    let hold = stage.disk.hold(Question::Read);
+    let mut first = stage.connect();
+    first.request(MOMENT);
+    hold.await_waiting(1);
+    let mut others: Vec<_> = (0..8).map(|_| stage.connect()).collect();
+    for client in &mut others {
+        client.request(MOMENT);
+    }
+    drop(first);
+    // Nobody else waits for it.
+    stage.assert_warm_film_is_served();
+    drop(hold);
+    for client in &mut others {
+        let answer = client.response("GET");
+        assert!(answer.status == 200 && answer.text().contains("\"number\":137,"));
+    }
+    let metrics = stage.get("/-/metrics");
+    assert!(metrics.text().contains("\nreelmap_indexes_made_total 1\n"), "{}", metrics.text());
+}
+
+#[test]
+#[ignore = "needs /dev/fuse and root"]
+fn a_film_rewritten_while_its_index_is_made_has_the_new_index() {
+    let (stage, streams) = indexing();
+    let hold = stage.disk.hold(Question::Read);
+    let mut client = stage.connect();
+    client.request(MOMENT);
+    hold.await_waiting(1);
+    stage.disk.rewrite("film.ts", streams[1].clone());
+    drop(hold);
+    let answer = client.response("GET");
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let now = stage.connect().ask(MOMENT);
+    fs::write(stage.folder.path().join("now.ts"), &streams[1]).unwrap();
+    let right = stage.get("/now.ts?at=%23137");
+    assert!(now.status == 200 && now.body == right.body, "{}", now.text());
 }

@@ -5,6 +5,17 @@ pub mod load;
 pub mod machine;
 pub mod peers;
 
+/// A value of this type is what each benchmark that goes in rounds is told.
+#[derive(clap::Args)]
+pub struct Rounds {
+    /// Alternating rounds; medians are of these
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    /// What `cargo bench` passes
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 /// The median; of an even number, the higher of the middle two.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();

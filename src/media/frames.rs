@@ -232,47 +232,50 @@ impl Builder {
     /// Takes the next sample in decode order. Of two at the same time the later one is shown later.
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<(), TooLarge> {
+        // Few places back, if any: those that are shown later make room one by one.
+        let mut place = self.pending.len();
         self.pending.push(entry);
-        // Few places back, if any: swaps cost less than an insertion.
-        let mut at = self.pending.len() - 1;
-        while let Some([before, last]) =
-            at.checked_sub(1).and_then(|from| self.pending.get_mut(from..=at))
+        while let Some([before, here]) =
+            place.checked_sub(1).and_then(|from| self.pending.get_mut(from..=place))
+            && before.ticks > entry.ticks
         {
-            if before.ticks <= last.ticks {
-                break;
-            }
-            std::mem::swap(before, last);
-            at -= 1;
+            *here = *before;
+            place -= 1;
+        }
+        if let Some(here) = self.pending.get_mut(place) {
+            *here = entry;
         }
         if self.pending.len() >= 2 * WINDOW { self.write(WINDOW) } else { Ok(()) }
     }
 
     fn write(&mut self, count: usize) -> Result<(), TooLarge> {
-        for at in 0..count {
-            let Some(&entry) = self.pending.get(at) else { break };
-            self.append(entry);
-        }
-        self.pending.drain(..count);
+        let mut pending = std::mem::take(&mut self.pending);
+        self.append(pending.get(..count).unwrap_or_default());
+        pending.drain(..count);
+        self.pending = pending;
         // A table that grows is held twice for a moment.
         if self.frames.weight() > self.room / 5 * 2 { Err(TooLarge) } else { Ok(()) }
     }
 
-    fn append(&mut self, entry: Entry) {
-        self.disordered |= entry.ticks < self.written;
-        self.written = entry.ticks;
+    /// Puts entries at the table's end, a column after the other.
+    fn append(&mut self, entries: &[Entry]) {
         let frames = &mut self.frames;
-        if entry.sync {
-            frames.syncs.push(frames.times.len() as i64);
+        for (entry, rank) in entries.iter().zip(frames.times.len()..) {
+            self.disordered |= entry.ticks < self.written;
+            self.written = entry.ticks;
+            self.block_end = self.block_end.max(entry.end());
+            if entry.sync {
+                frames.syncs.push(rank as i64);
+            }
+            if (rank + 1).is_multiple_of(BLOCK) {
+                frames.ends.push(std::mem::take(&mut self.block_end));
+            }
         }
-        frames.times.push(entry.ticks);
-        frames.offsets.push(entry.offset as i64);
-        frames.sizes.push(entry.size.into());
+        frames.times.extend(entries, |entry| entry.ticks);
+        frames.offsets.extend(entries, |entry| entry.offset as i64);
+        frames.sizes.extend(entries, |entry| entry.size.into());
         if self.several {
-            frames.parts.push(entry.part.into());
-        }
-        self.block_end = self.block_end.max(entry.end());
-        if frames.times.len().is_multiple_of(BLOCK) {
-            frames.ends.push(std::mem::take(&mut self.block_end));
+            frames.parts.extend(entries, |entry| entry.part.into());
         }
     }
 
@@ -311,9 +314,7 @@ impl Builder {
             Builder::new(self.frames.scale, self.room, if self.several { 2 } else { 1 });
         drop(self.frames);
         entries.sort_by_key(|entry| entry.ticks);
-        for entry in entries {
-            builder.append(entry);
-        }
+        builder.append(&entries);
         Ok(builder)
     }
 }

@@ -119,6 +119,11 @@ pub trait Index: Send + Sync {
         from: Time,
         most: usize,
     ) -> Result<Vec<Sample>, Error>;
+    /// Where the bytes begin that a decoder must be given for `found`, which this index has just answered: its sync
+    /// sample, or what the container needs before that.
+    fn start(&self, _: &dyn Source, found: &Found) -> Result<u64, Error> {
+        Ok(found.sync.span.start)
+    }
     /// The bytes that show `from` up to `to`: from the sync sample to the end of the last frame's bytes.
     fn span(
         &self,
@@ -126,6 +131,8 @@ pub trait Index: Send + Sync {
         from: Time,
         to: Option<Time>,
     ) -> Result<Option<Range<u64>>, Error>;
-    /// Heap bytes held.
+    /// Whether every answer is had from memory alone, so that a thread that must not wait may ask.
+    fn is_in_memory(&self) -> bool;
+    /// Heap bytes held. An index that reads may hold more later.
     fn weight(&self) -> usize;
 }

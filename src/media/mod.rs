@@ -1,10 +1,11 @@
 //! Bytes to time: which container a file is, an index of it, and from a time to the bytes that show it.
 //! Knows no HTTP, no async, no logging, and never touches a mapping: it reads through [`Source`].
 
-mod audio;
+pub mod audio;
 pub mod column;
 pub mod frames;
 pub mod index;
+pub mod listed;
 pub mod matroska;
 pub mod mp4;
 pub mod mpegts;
@@ -79,7 +80,7 @@ pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
         return matroska::open(source);
     }
     if audio::recognises(head) {
-        return audio::open(source);
+        return Ok(Box::new(audio::open(source)?));
     }
     if mpegts::recognises(head) {
         return Ok(Box::new(mpegts::open(source)?));

@@ -111,6 +111,36 @@ pub struct Rate {
     pub denominator: u32,
 }
 
+/// Rates that films are made at, the most usual first: of two that a coarse clock can't tell apart, the first is
+/// meant.
+pub const USUAL: [Rate; 25] = [
+    Rate { numerator: 25, denominator: 1 },
+    Rate { numerator: 30000, denominator: 1001 },
+    Rate { numerator: 24000, denominator: 1001 },
+    Rate { numerator: 50, denominator: 1 },
+    Rate { numerator: 60000, denominator: 1001 },
+    Rate { numerator: 24, denominator: 1 },
+    Rate { numerator: 30, denominator: 1 },
+    Rate { numerator: 60, denominator: 1 },
+    Rate { numerator: 15, denominator: 1 },
+    Rate { numerator: 15000, denominator: 1001 },
+    Rate { numerator: 12, denominator: 1 },
+    Rate { numerator: 12000, denominator: 1001 },
+    Rate { numerator: 25, denominator: 2 },
+    Rate { numerator: 10, denominator: 1 },
+    Rate { numerator: 20, denominator: 1 },
+    Rate { numerator: 48, denominator: 1 },
+    Rate { numerator: 48000, denominator: 1001 },
+    Rate { numerator: 100, denominator: 1 },
+    Rate { numerator: 120, denominator: 1 },
+    Rate { numerator: 120000, denominator: 1001 },
+    Rate { numerator: 5, denominator: 1 },
+    Rate { numerator: 8, denominator: 1 },
+    Rate { numerator: 15, denominator: 2 },
+    Rate { numerator: 1, denominator: 1 },
+    Rate { numerator: 240, denominator: 1 },
+];
+
 impl Rate {
     /// The rate in lowest terms; `None` for a zero above or below the line.
     pub fn new(numerator: u32, denominator: u32) -> Option<Rate> {

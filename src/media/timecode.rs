@@ -229,9 +229,12 @@ impl Counting {
             ));
         }
         let minutes = u64::from(label.hours) * 60 + u64::from(label.minutes);
-        let labels = (minutes * 60 + u64::from(label.seconds)) * u64::from(nominal)
-            + u64::from(label.frames);
-        Ok(labels - u64::from(self.dropped) * (minutes - minutes / 10))
+        let seconds = minutes * 60 + u64::from(label.seconds);
+        let labels = seconds.checked_mul(nominal.into());
+        match labels.and_then(|labels| labels.checked_add(label.frames.into())) {
+            Some(labels) => Ok(labels - u64::from(self.dropped) * (minutes - minutes / 10)),
+            None => refuse(format!("{label} is too late for any file")),
+        }
     }
 
     /// The label of the frame that is `frame` frames after 00:00:00:00. Hours go past 24: the caller wraps

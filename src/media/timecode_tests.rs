@@ -239,3 +239,10 @@ fn a_variable_rate_puts_labels_on_the_nominal_grid() {
     let silent = Reel { rate: None, ..reel };
     assert!(refusal(silent.at("00:00:01:15".parse().unwrap())).contains("no frame rate"));
 }
+
+#[test]
+fn labels_past_all_counting_are_refused() {
+    let counting = Counting::new(rate(u32::MAX, 1), false).unwrap();
+    let latest = label("4294967295:59:59:00");
+    assert!(refusal(counting.frame_of(latest)).contains("too late"));
+}

@@ -3,13 +3,14 @@
 'use strict';
 {
   const $ = id => document.getElementById(id);
-  const [player, media, title, now, jump, note, trouble, file] =
-    ['player', 'media', 'title', 'now', 'jump', 'note', 'trouble', 'file'].map($);
+  const [player, media, title, now, jump, meaning, note, found, facts, trouble, file] =
+    ['player', 'media', 'title', 'now', 'jump', 'meaning', 'note', 'found', 'facts', 'trouble', 'file'].map($);
   const pageTitle = document.title;
 
   let current = null; // the link that plays
   let wanted = null; // seconds to go to as soon as the file's length is known
   let timer = null;
+  let question = 0; // the number of the last one; an answer to an earlier one is too late
 
   // `90.5`, `1:30.5`, `00:01:30.500` in seconds; null for anything else.
   const seconds = text => {
@@ -33,13 +34,65 @@
     jump.setAttribute('aria-invalid', String(text !== ''));
   };
 
+  // Whether the film goes there; if not, the reason is said.
   const seek = t => {
-    if (t === null) return say('Write a time as 90.5, 1:30.5 or 00:01:30.500.');
-    if (t < 0) return say('Times begin at 0.');
-    if (t > media.duration) return say(`That is past the end, ${clock(media.duration)}.`);
-    say('');
-    if (media.readyState === HTMLMediaElement.HAVE_NOTHING) wanted = t;
-    else media.currentTime = t;
+    if (t < 0) say('Times begin at 0.');
+    else if (t > media.duration) say(`That is past the end, ${clock(media.duration)}.`);
+    else {
+      say('');
+      if (media.readyState === HTMLMediaElement.HAVE_NOTHING) wanted = t;
+      else media.currentTime = t;
+      return true;
+    }
+    return false;
+  };
+
+  // What the server answers about the film: `{ok, answer}`, where `ok` is null if it gave none. A promise that
+  // isn't kept once another film is open.
+  const ask = query => new Promise(answered => {
+    const link = current;
+    const tell = reply => { if (link === current) answered(reply); };
+    fetch(`${link.href}?${query}`)
+      .then(async response => tell({ ok: response.ok, answer: await response.json() }))
+      .catch(() => tell({ ok: null }));
+  });
+
+  const count = n => n.toLocaleString('en');
+
+  // A time is gone to at once, and told; a label is asked for first.
+  const go = async text => {
+    const number = ++question;
+    found.textContent = '';
+    const t = meaning.value === 'at' ? seconds(text) : null;
+    if (t !== null && !seek(t)) return;
+    const reply = await ask(`${meaning.value}=${encodeURIComponent(text)}`);
+    if (number !== question) return;
+    if (!reply.ok) {
+      const { detail } = reply.answer ?? { detail: 'the server gives no answer' };
+      if (t === null) say(`${detail}.`);
+      return;
+    }
+    const { frame, sync } = reply.answer;
+    // A little into the frame, since players cut times to their own clock.
+    if (t === null && !seek(frame.time.seconds + 0.0001)) return;
+    const label = frame.label ? `, ${frame.label}` : '';
+    found.textContent = `Frame ${count(frame.number)}${label}: byte ${count(frame.byte_offset)}, ` +
+      `to be decoded from byte ${count(sync.byte_offset)}`;
+  };
+
+  // What kind of film it is, where the server knows.
+  const describe = async () => {
+    found.textContent = facts.textContent = '';
+    meaning.hidden = true;
+    meaning.value = 'at';
+    const reply = await ask('info');
+    if (!reply.ok) return;
+    const { tracks, main_track, frames, start_timecode: start } = reply.answer;
+    const [above, below] = (tracks.find(track => track.id === main_track)?.frame_rate ?? '0/1').split('/');
+    const rate = above > 0 && `${Number((above / below).toFixed(3))} frames a second`;
+    const number = frames !== null && `${count(frames)} frames`;
+    facts.textContent = [rate, number, start && `timecode from ${start.label}`].filter(Boolean).join(', ');
+    meaning.hidden = !start;
   };
 
   // A name is compared as text, since whoever passes a link on may decode or encode it anew.
@@ -71,6 +124,7 @@
     trouble.textContent = jump.value = '';
     say('');
     now.textContent = clock(0);
+    describe();
     media.className = link.dataset.play;
     media.src = link.href;
     player.hidden = false;
@@ -108,7 +162,7 @@
   });
   $('go').addEventListener('submit', event => {
     event.preventDefault();
-    seek(seconds(jump.value));
+    go(jump.value.trim());
   });
   jump.addEventListener('input', () => say(''));
   $('close').addEventListener('click', () => {

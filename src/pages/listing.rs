@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use askama::Template;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::order::Natural;
 use super::{Kind, human, segment};
@@ -84,11 +84,14 @@ impl Listing {
 
     /// The page, to be sent with [`content_security_policy`](super::content_security_policy).
     pub fn html(&self) -> Bytes {
-        let rows: Vec<Row> = self.entries.iter().map(Row::of).collect();
-        let here = self.path.last().map(|name| human::name(name));
-        let summary = self.summary();
-        let page = Page { here, above: self.above(), rows, summary, truncated: self.truncated };
-        Bytes::from(page.render().expect("a String takes all that is written to it"))
+        let page = Page {
+            here: self.path.last().map(|name| human::name(name)),
+            above: self.above(),
+            entries: &self.entries,
+            summary: self.summary(),
+            truncated: self.truncated,
+        };
+        compact(page.render().expect("a String takes all that is written to it").into_bytes())
     }
 
     /// The same for programs. `name` and `path` are text, with U+FFFD for what isn't UTF-8;
@@ -99,9 +102,8 @@ impl Listing {
             path.push_str(&name.to_string_lossy());
             path.push('/');
         }
-        let entries = self.entries.iter().map(Item::of).collect();
-        let folder = Folder { path, entries, truncated: self.truncated };
-        Bytes::from(serde_json::to_vec(&folder).expect("its keys are strings"))
+        let folder = Folder { path, entries: &self.entries, truncated: self.truncated };
+        compact(serde_json::to_vec(&folder).expect("its keys are strings"))
     }
 
     /// `2 folders, 13 files`
@@ -129,13 +131,20 @@ impl Listing {
     }
 }
 
+/// A page that takes no more memory than it has bytes: it may wait long for a slow client.
+fn compact(page: Vec<u8>) -> Bytes {
+    Bytes::from(page.into_boxed_slice())
+}
+
+/// Its rows are made one at a time as they are written: ten thousand at once would take as much
+/// memory again as the page.
 #[derive(Template)]
 #[template(path = "pages/listing.html")]
-struct Page {
+struct Page<'a> {
     /// The folder's own name; none at the root.
     here: Option<String>,
     above: Vec<Crumb>,
-    rows: Vec<Row>,
+    entries: &'a [Entry],
     summary: String,
     truncated: bool,
 }
@@ -183,7 +192,8 @@ impl Row {
 #[derive(Serialize)]
 struct Folder<'a> {
     path: String,
-    entries: Vec<Item<'a>>,
+    #[serde(serialize_with = "items")]
+    entries: &'a [Entry],
     truncated: bool,
 }
 
@@ -208,6 +218,10 @@ struct Item<'a> {
 struct Live {
     live: bool,
     age: f64,
+}
+
+fn items<S: Serializer>(entries: &[Entry], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(entries.iter().map(Item::of))
 }
 
 impl Item<'_> {

@@ -15,6 +15,7 @@ pub fn message(status: StatusCode) -> &'static str {
         409 => "409 conflict: this can't be written there now.\n",
         413 => "413 content too large.\n",
         414 => "414 URI too long.\n",
+        431 => "431 request header fields too large.\n",
         500 => "500 internal server error: the log of the server says more.\n",
         503 => "503 service unavailable: busy or closing, come back later.\n",
         507 => "507 insufficient storage: the disk is full; what arrived is kept.\n",

@@ -12,6 +12,7 @@ mod order;
 
 pub mod listing;
 pub mod message;
+pub mod problem;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -20,11 +21,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode
 
 pub use listing::{Entry, Listing, Node, Stream};
 pub use message::message;
+pub use problem::Problem;
 
 /// The `Content-Type` of [`Listing::html`].
 pub const HTML: &str = "text/html; charset=utf-8";
 /// The `Content-Type` of [`Listing::json`].
 pub const JSON: &str = "application/json";
+/// The `Content-Type` of a [`Problem`].
+pub const PROBLEM: &str = "application/problem+json";
 /// The `Content-Type` of a [`message()`].
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -81,8 +85,8 @@ pub fn href<S: AsRef<OsStr>>(segments: &[S]) -> String {
 /// media of this origin, and nothing else. A test holds the hashes true to the page.
 pub fn content_security_policy() -> &'static str {
     "default-src 'none'; \
-     style-src 'sha256-bhysubgQRLqQ11Jg0vtTbA9AVfwiBCtJgNtrGYY61lg='; \
-     script-src 'sha256-f66EP2Cizo05N1w72k1pHO4lcZyfERjwNeiq4wtxWQ4='; \
+     style-src 'sha256-LJ510KDb5g/XfB4AXf0bgqBV/9G7eylilW9jTJcqqL8='; \
+     script-src 'sha256-0aAMiu0vnnqoJw2N86kC7JrG+rD5lw1+GgQTPMAD1+U='; \
      media-src 'self'; img-src 'self'; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 }

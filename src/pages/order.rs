@@ -4,35 +4,40 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// A piece of a name is a letter, or a whole run of digits standing where `0` stands.
-type Piece = (char, usize, String);
-
 /// A natural key is a name's place among its neighbours. Keys of two names are equal only when
 /// the names are, since the bytes themselves settle what case and leading zeros leave open.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Natural {
-    pieces: Vec<Piece>,
+    /// The letters in lower case, in UTF-8, whose bytes have the order of the letters. A run of
+    /// digits stands where `0` stands: a zero, how many digits there are, the digits. Kept in one
+    /// piece, since a folder may have many long names.
+    letters: Vec<u8>,
     bytes: Vec<u8>,
 }
 
 impl Natural {
     pub(super) fn of(name: &OsStr) -> Natural {
         let text = name.to_string_lossy();
-        let mut pieces = Vec::new();
+        let mut letters = Vec::with_capacity(text.len());
         let mut rest = text.as_ref();
         while let Some(first) = rest.chars().next() {
             if first.is_ascii_digit() {
                 let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
                 // Fewer digits are less, equally many compare as text: no number is too long.
                 let digits = rest[..end].trim_start_matches('0');
-                pieces.push(('0', digits.len(), digits.to_owned()));
+                letters.push(b'0');
+                letters.extend(digits.len().to_be_bytes());
+                letters.extend(digits.as_bytes());
                 rest = &rest[end..];
             } else {
-                pieces.extend(first.to_lowercase().map(|c| (c, 0, String::new())));
+                let mut letter = [0; 4];
+                for lower in first.to_lowercase() {
+                    letters.extend(lower.encode_utf8(&mut letter).as_bytes());
+                }
                 rest = &rest[first.len_utf8()..];
             }
         }
-        Natural { pieces, bytes: name.as_bytes().to_vec() }
+        Natural { letters, bytes: name.as_bytes().to_vec() }
     }
 }
 

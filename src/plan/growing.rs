@@ -87,7 +87,9 @@ impl Growing {
             }
             range::Growing::AtEdge if !waited => Decision::Wait,
             range::Growing::AtEdge | range::Growing::Unsatisfiable => {
-                Decision::Plan(self.dress(Plan::unsatisfiable(self.length)))
+                let why =
+                    format!("the range asked for begins behind the {} bytes so far", self.length);
+                Decision::Plan(self.dress(Plan::unsatisfiable(self.length, why)))
             }
         }
     }

@@ -4,7 +4,7 @@
 //! request ────────┐
 //! representation ─┼─> conditional ─┬─> 304, 412
 //! now ────────────┘                └─> range ─┬─> 200, 416
-//!                                             ├─> 206: one span
+//!                                             ├─> 206: one span (so, too, times that were translated)
 //!                                             └─> multipart ──> 206: head, span, head, span, ..., close
 //! ```
 
@@ -21,7 +21,7 @@ mod tests;
 use std::{ops::Range, time::SystemTime};
 
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{
         ACCEPT_RANGES, AsHeaderName, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
         LAST_MODIFIED,
@@ -37,9 +37,12 @@ pub use self::{
     content_type::content_type,
     growing::{Decision, Growing, Stretch, UPLOAD_COMPLETE, UPLOAD_OFFSET},
     part::{Part, Parts},
-    range::{Sent, asks_for_ever, sent},
+    range::{Sent, asks_for_ever, sent, times},
     representation::Representation,
 };
+
+/// What `Accept-Ranges` says of a file that is also served by times.
+pub const BYTES_AND_TIMES: HeaderValue = HeaderValue::from_static("bytes, t");
 
 /// The methods that fetch; any other is refused before a plan is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +63,51 @@ pub struct Plan {
     pub length: u64,
 }
 
+/// What a range of times comes to in bytes, told by who knows the film.
+#[derive(Clone, Debug)]
+pub enum Translated {
+    /// Those bytes, not none of them, and the value of `Content-Range-Mapping`.
+    Bytes { span: Range<u64>, mapping: HeaderValue },
+    /// No bytes at all: a sentence says why.
+    Nothing(String),
+}
+
 /// Decides the answer: preconditions first, then the range, as RFC 9110 §13.2.2 orders them.
 pub fn plan(
     method: Method,
     request: &HeaderMap,
     representation: &Representation,
     now: SystemTime,
+) -> Plan {
+    decide(method, request, representation, now, || {
+        Plan::ranged(range::select(request, representation.length), representation)
+    })
+}
+
+/// The same for a request by [`times`], which are no bytes to begin with.
+pub fn plan_times(
+    method: Method,
+    request: &HeaderMap,
+    representation: &Representation,
+    now: SystemTime,
+    times: Translated,
+) -> Plan {
+    decide(method, request, representation, now, || match times {
+        Translated::Bytes { span, mapping } => {
+            let mut plan = Plan::single(span, representation);
+            plan.headers.insert(HeaderName::from_static("content-range-mapping"), mapping);
+            plan
+        }
+        Translated::Nothing(why) => Plan::unsatisfiable(representation.length, why),
+    })
+}
+
+fn decide(
+    method: Method,
+    request: &HeaderMap,
+    representation: &Representation,
+    now: SystemTime,
+    ranged: impl FnOnce() -> Plan,
 ) -> Plan {
     let now = Date::from(now);
     // A date that lies ahead is replaced by now, or caches would be told of the future (§8.8.2.1).
@@ -77,7 +119,7 @@ pub fn plan(
         Outcome::PreconditionFailed => Plan::precondition_failed(),
         // Only GET knows ranges (§14.2), and an If-Range that fails asks for the whole (§13.1.5).
         Outcome::Proceed if method == Method::Get && conditional::if_range(request, &current) => {
-            Plan::ranged(range::select(request, representation.length), representation)
+            ranged()
         }
         Outcome::Proceed => Plan::whole(representation),
     };
@@ -122,7 +164,12 @@ impl Plan {
     fn ranged(ranges: Ranges, of: &Representation) -> Self {
         match ranges {
             Ranges::None => Self::whole(of),
-            Ranges::Unsatisfiable => Self::unsatisfiable(of.length),
+            Ranges::Unsatisfiable => {
+                let length = of.length;
+                let why =
+                    format!("none of the range asked for lies within the file's {length} bytes");
+                Self::unsatisfiable(length, why)
+            }
             Ranges::One(span) => Self::single(span, of),
             Ranges::Several(spans) => Self::multipart(spans, of),
         }
@@ -147,9 +194,8 @@ impl Plan {
         Self::new(StatusCode::PARTIAL_CONTENT, content_type, parts.into(), length)
     }
 
-    fn unsatisfiable(length: u64) -> Self {
-        let text = format!("none of the range asked for lies within the file's {length} bytes\n");
-        let mut plan = Self::message(StatusCode::RANGE_NOT_SATISFIABLE, text);
+    fn unsatisfiable(length: u64, why: String) -> Self {
+        let mut plan = Self::message(StatusCode::RANGE_NOT_SATISFIABLE, why + "\n");
         plan.headers.insert(CONTENT_RANGE, header(range::unsatisfied(length)));
         plan
     }

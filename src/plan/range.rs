@@ -14,10 +14,14 @@ use std::{cmp::Ordering, iter, ops::Range};
 
 use http::{HeaderMap, header::RANGE};
 
-use super::only_line;
+use super::{Method, only_line};
 
-/// The one range unit there is.
+/// The range unit of this file.
 pub const UNIT: &str = "bytes";
+
+/// The unit of times begins so; what follows is not read here (W3C, Protocol for Media Fragments 1.0
+/// Resolution in HTTP).
+const TIME_UNIT: &str = "t:";
 
 /// What another part's head costs: the delimiter, Content-Type and Content-Range of a film.
 /// To send a gap shorter than that is cheaper than to leave it out.
@@ -42,6 +46,16 @@ pub fn select(request: &HeaderMap, length: u64) -> Ranges {
     only_line(request, RANGE)
         .and_then(|line| parse(line.as_bytes(), length))
         .unwrap_or(Ranges::None)
+}
+
+/// What a GET asks in the unit of times, behind its `t:`; none where it asks for no times.
+pub fn times(method: Method, request: &HeaderMap) -> Option<&str> {
+    if method != Method::Get {
+        return None;
+    }
+    let (unit, rest) =
+        only_line(request, RANGE)?.to_str().ok()?.split_at_checked(TIME_UNIT.len())?;
+    unit.eq_ignore_ascii_case(TIME_UNIT).then_some(rest)
 }
 
 /// None if the field is to be ignored.

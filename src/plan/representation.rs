@@ -31,6 +31,14 @@ impl Representation {
         Self { etag: header(format!("\"{tag}\"")), ..self }
     }
 
+    /// What is said of those bytes, in `length` bytes of another type: as old as they are, and with their tag and
+    /// `mark` for its own, since no two representations share a strong one (RFC 9110 §8.8.3).
+    pub fn derived(&self, length: u64, mark: &str, content_type: HeaderValue) -> Self {
+        let tag = self.etag.to_str().unwrap_or_default().trim_matches('"');
+        let etag = header(format!("\"{tag}-{mark}\""));
+        Self { length, etag, content_type, ..self.clone() }
+    }
+
     pub fn length(&self) -> u64 {
         self.length
     }
@@ -106,6 +114,18 @@ mod tests {
     #[test]
     fn an_etag_is_hex_of_length_and_nanoseconds_in_quotes() {
         assert_eq!(etag(0x1a2b, after(0x17f3)), "\"1a2b-17f3\"");
+    }
+
+    #[test]
+    fn what_is_said_of_a_file_has_a_tag_of_its_own() {
+        let film = Representation::new(7, after(9), HeaderValue::from_static("video/mp4"));
+        let said = film.derived(500, "seek-1", HeaderValue::from_static("application/json"));
+        assert_eq!(
+            (said.length(), said.etag()),
+            (500, &HeaderValue::from_static("\"7-9-seek-1\""))
+        );
+        assert_eq!(said.last_modified, film.last_modified);
+        assert_eq!(said.content_type(), "application/json");
     }
 
     #[test]

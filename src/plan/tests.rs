@@ -49,6 +49,56 @@ fn text<'a>(plan: &'a Plan, name: &HeaderName) -> &'a str {
 }
 
 #[test]
+fn times_are_asked_by_get_in_one_line() {
+    let asked = |method, lines: &[&str]| {
+        let lines = lines.iter().map(|line| (header::RANGE, line.parse().unwrap()));
+        times(method, &HeaderMap::from_iter(lines)).map(str::to_owned)
+    };
+    for (line, expected) in [
+        ("t:npt=5-6", Some("npt=5-6")),
+        ("T:", Some("")),
+        ("bytes=0-1", None),
+        ("t=5-6", None),
+        ("t", None),
+        ("\u{e9}:npt=5", None),
+        ("", None),
+    ] {
+        assert_eq!(asked(Method::Get, &[line]).as_deref(), expected, "{line}");
+        assert_eq!(asked(Method::Head, &[line]), None, "{line}");
+    }
+    assert_eq!(asked(Method::Get, &["t:npt=5-6", "t:npt=7-8"]), None);
+}
+
+#[test]
+fn times_are_weighed_like_bytes() {
+    use header::{IF_NONE_MATCH, IF_RANGE};
+    let film = film(LENGTH);
+    let mapping = HeaderValue::from_static("a mapping");
+    for (fields, nothing, status, says) in [
+        (&[][..], false, 206, "bytes 100-199/10000"),
+        (&[], true, 416, "bytes */10000"),
+        (&[(IF_RANGE, TAG)], false, 206, "bytes 100-199/10000"),
+        (&[(IF_RANGE, "\"another\"")], false, 200, ""),
+        (&[(IF_RANGE, "\"another\"")], true, 200, ""),
+        (&[(IF_NONE_MATCH, TAG)], true, 304, ""),
+    ] {
+        let times = match nothing {
+            true => Translated::Nothing("nothing is shown then".into()),
+            false => Translated::Bytes { span: 100..200, mapping: mapping.clone() },
+        };
+        let fields = fields.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+        let request = HeaderMap::from_iter(fields);
+        let plan = plan_times(Method::Get, &request, &film, later(3_600), times);
+        assert_eq!((plan.status.as_u16(), text(&plan, &header::CONTENT_RANGE)), (status, says));
+        let mapped = plan.headers.contains_key("content-range-mapping");
+        assert_eq!(mapped, status == 206);
+        if status == 416 {
+            assert_eq!(body(&plan), b"nothing is shown then\n");
+        }
+    }
+}
+
+#[test]
 fn the_rules() {
     use Method::{Get, Head};
     use header::{

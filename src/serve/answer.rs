@@ -29,7 +29,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 
 /// What it may read of an answer, beside what browsers grant by themselves.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Content-Range, Accept-Ranges, Content-Length, ETag, Last-Modified, Date",
+    "Content-Range, Content-Range-Mapping, Accept-Ranges, Content-Length, ETag, Last-Modified, Date",
 );
 
 /// A value of this type makes the answer of one exchange.
@@ -158,13 +158,17 @@ impl Answer {
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        let response = response.with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if !self.exchange.app().config.cors {
-            return response;
-        }
+        carried_by_all(response.headers_mut(), self.exchange.app().config.cors);
         response
-            .with(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
-            .with(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS)
+    }
+}
+
+/// Adds the headers that every answer carries.
+pub(super) fn carried_by_all(headers: &mut HeaderMap, cors: bool) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if cors {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);
     }
 }
 

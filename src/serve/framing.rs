@@ -1,6 +1,7 @@
 //! Reads along with hyper, which doesn't tell all: where a request's head begins and ends, a head
-//! with both Content-Length and Transfer-Encoding (RFC 9112 §6.3: an attack, to be refused), and a
-//! target so long that hyper would call the head too large, where 414 is the word for it.
+//! with both Content-Length and Transfer-Encoding (RFC 9112 §6.3: an attack, to be refused), a
+//! target so long that hyper would call the head too large, where 414 is the word for it, and the
+//! preface of HTTP/2, at which hyper would hang up without a word.
 
 /// A value of this type follows the bytes that one client sends, from its first request on.
 #[derive(Debug)]
@@ -50,6 +51,10 @@ const START: usize = 48;
 /// What ends a request whose target was cut off. The host is never looked at.
 const AFTER_CUT_TARGET: &[u8] = b" HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n";
 
+/// The first line of an HTTP/2 connection (RFC 9113 §3.4), in lower case. Without the lines that
+/// follow it is a request of an unknown version to hyper.
+const PREFACE: &[u8] = b"pri * http/2.0";
+
 /// Longer than any method and the space behind it.
 const METHOD: usize = 32;
 
@@ -93,7 +98,9 @@ impl Framing {
                     rest = &rest[part.len()..];
                     if line.is_some() {
                         rest = &rest[1..];
-                        if head.end_line() {
+                        if head.lines == 0 && head.start.trim_ascii() == PREFACE {
+                            self.at = At::Deaf;
+                        } else if head.end_line() {
                             self.end_head();
                         }
                     }
@@ -250,5 +257,13 @@ mod tests {
         }
         let short = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(LIMIT - 1));
         assert_eq!(followed(short.as_bytes(), 3).1, short.as_bytes());
+    }
+
+    #[test]
+    fn of_a_preface_of_http_2_the_first_line_is_passed_on() {
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04";
+        for size in [1, 5, preface.len()] {
+            assert_eq!(followed(preface, size).1, b"PRI * HTTP/2.0\r\n");
+        }
     }
 }

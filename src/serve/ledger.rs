@@ -1,38 +1,33 @@
 //! What was lent of mappings to hyper and has not left yet: the body puts in, the transport takes
 //! out. It tells a slice of a film from other bytes, without a look at either.
 
-use super::exchange::{Cut, Exchange};
-use crate::{
-    store::{Asset, Drift},
-    telemetry::metrics::SentBy,
-};
+use super::exchange::Exchange;
+use crate::{store::Asset, telemetry::metrics::SentBy};
 use bytes::{Buf, Bytes};
 use std::{
     collections::VecDeque,
-    io::{self, IoSlice},
-    os::fd::AsFd,
+    io::IoSlice,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// A value of this type is a slice of an asset on its way out, for one exchange.
+/// A value of this type is a span of an asset on its way out, for one exchange.
 pub(super) struct Loan {
     /// What of it has not left.
     slice: Bytes,
     /// Where what has not left begins in the file.
     offset: u64,
-    asset: Arc<Asset>,
-    exchange: Arc<Exchange>,
-    /// It is of a long answer.
-    long: bool,
+    pub(super) asset: Arc<Asset>,
+    pub(super) exchange: Arc<Exchange>,
+    /// It is of an answer of so many bytes.
+    pub(super) answer: u64,
     /// No byte of any asset follows it in its answer.
-    last: bool,
+    pub(super) last: bool,
+    /// What follows it in its answer may not be there yet: it is not held back to leave with that.
+    pub(super) live: bool,
+    /// Up to where the file is known to be in memory, until the connection has to wait.
+    pub(super) resident: u64,
 }
-
-/// An answer longer than this is a long one: it leaves by `sendfile`, and its last byte by itself
-/// after another look at the file. A shorter one leaves by vectored writes, which copy into the
-/// socket, the head with the first: by `sendfile` a whole short answer could wait there in pages of
-/// the file, for later writes to show in.
-const LONG: u64 = 256 * 1024;
 
 impl Loan {
     /// A loan of `slice`, which begins at `offset` in `asset`; `last` if no byte of an asset follows
@@ -44,8 +39,8 @@ impl Loan {
         exchange: Arc<Exchange>,
         last: bool,
     ) -> Loan {
-        let long = exchange.promised() > LONG;
-        Loan { slice, offset, asset, exchange, long, last }
+        let answer = exchange.promised();
+        Loan { slice, offset, asset, exchange, answer, last, live: false, resident: offset }
     }
 
     /// A loan of a file that grows. It leaves as its own length says, since that of its answer isn't
@@ -56,8 +51,9 @@ impl Loan {
         asset: Arc<Asset>,
         exchange: Arc<Exchange>,
     ) -> Loan {
-        let long = slice.len() as u64 > LONG;
-        Loan { slice, offset, asset, exchange, long, last: false }
+        let answer = slice.len() as u64;
+        let (last, live) = (false, true);
+        Loan { slice, offset, asset, exchange, answer, last, live, resident: offset }
     }
 
     /// Whether `bytes`, which hyper wants to be written, is this slice.
@@ -65,45 +61,19 @@ impl Loan {
         std::ptr::eq(self.slice.as_ptr(), bytes.as_ptr()) && self.slice.len() == bytes.len()
     }
 
-    /// What of it may leave now.
-    ///
-    /// The last byte of a long answer is held back until all before it has been taken
-    /// by the kernel: then the file is looked at once more, and a client whose file was rewritten
-    /// or cut short under it never gets the byte that would make its answer seem whole.
-    pub(super) fn sendable(&self) -> &[u8] {
-        let held_back = usize::from(self.long && self.last && self.slice.len() > 1);
-        &self.slice[..self.slice.len() - held_back]
+    /// How many bytes of it have not left.
+    pub(super) fn left(&self) -> usize {
+        self.slice.len()
     }
 
-    /// Whether it has come down to the byte that was held back.
-    pub(super) fn is_last_byte(&self) -> bool {
-        self.long && self.last && self.slice.len() == 1
+    /// The next `length` bytes of it, for a system call.
+    pub(super) fn bytes(&self, length: usize) -> &[u8] {
+        &self.slice[..length]
     }
 
-    /// Whether it leaves by `sendfile`: it is of a long answer, and its file system has it and need
-    /// not ask another machine whether what it holds is still true, as NFS does at each call.
-    pub(super) fn sends(&self) -> bool {
-        self.long && !self.asset.remote() && self.asset.sends()
-    }
-
-    /// Sends what may leave now by `sendfile`; how many bytes the socket took.
-    pub(super) fn send(&self, to: impl AsFd) -> io::Result<usize> {
-        match self.asset.send(to, self.offset, self.sendable().len())? {
-            0 => {
-                self.exchange.cut(Cut::Shrank);
-                Err(io::ErrorKind::UnexpectedEof.into())
-            }
-            sent => Ok(sent),
-        }
-    }
-
-    /// What became of the file; a failed look counts as a file that is gone.
-    pub(super) fn drift(&self) -> Drift {
-        self.asset.drift().unwrap_or(Drift::Shrank)
-    }
-
-    pub(super) fn exchange(&self) -> &Exchange {
-        &self.exchange
+    /// Where its next `length` bytes lie in the file.
+    pub(super) fn span(&self, length: usize) -> Range<u64> {
+        self.offset..self.offset + length as u64
     }
 }
 

@@ -3,30 +3,33 @@
 use super::{
     App,
     answer::Answer,
-    body::{Body, FETCH, WINDOW},
+    body::Body,
     exchange::{Cut, Exchange},
     ledger::{Ledger, Loan},
     off_runtime::OffRuntime,
-    service::{Answering, Service},
+    service::{Answering, Detail, Service},
 };
 use crate::{
     live::{Channel, Tail, Upload, tail::Next},
-    plan::{self, Decision, Growing, Representation, asks_for_ever, content_type},
-    store::{Asset, cache::Opened, residency, root::Place},
-    telemetry::metrics::Stream,
+    pages::{self, Entry, Listing, Node, Stream},
+    plan::{self, Decision, Growing, asks_for_ever, content_type},
+    seek::Question,
+    store::{Asset, cache::Opened, root::Place},
+    telemetry::metrics,
 };
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use std::{
-    future::Future,
     io,
     ops::Range,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::SystemTime,
 };
 use tokio::time::timeout;
+
+/// The most that is lent at once, in bytes: so far may a reader be behind what it is said to have.
+const WINDOW: u64 = 1024 * 1024;
 
 /// The upload at `place`, if the request is for it: a whole file of that name goes before one that is
 /// still to take its place, unless the request says where in the stream it begins.
@@ -35,9 +38,27 @@ pub(super) fn watched(app: &App, place: &Place, request: &Request<()>) -> Option
     (!upload.replaces() || from(request).is_some()).then_some(upload)
 }
 
+/// Shows the streams of the folder at `place` in its listing.
+pub(super) fn list(app: &App, place: &Place, listing: &mut Listing) {
+    let now = SystemTime::now();
+    for upload in app.streams.all().iter().filter(|upload| upload.place().parent() == *place) {
+        let age = now.duration_since(upload.begun()).unwrap_or_default();
+        let stream = Some(Stream { age, live: upload.is_busy() });
+        let name = upload.place().name();
+        if let Some(entry) = listing.entries.iter_mut().find(|entry| entry.name == name) {
+            entry.stream = stream;
+            continue;
+        }
+        let content_type = content_type(name).to_str().unwrap_or_default().to_owned().into();
+        let node = Node::File { length: upload.channel().state().length, content_type };
+        listing.entries.push(Entry { name: name.to_owned(), node, modified: now, stream });
+    }
+    listing.sort();
+}
+
 /// The streams that are open, for the metrics page.
-pub(super) fn shown(app: &App) -> Vec<Stream> {
-    let stream = |upload: &Arc<Upload>| Stream {
+pub(super) fn shown(app: &App) -> Vec<metrics::Stream> {
+    let stream = |upload: &Arc<Upload>| metrics::Stream {
         path: upload.place().to_string(),
         distances: upload.channel().distances(),
     };
@@ -52,6 +73,10 @@ pub(super) fn answer(
     request: Request<()>,
     upload: Arc<Upload>,
 ) -> Answering {
+    if !matches!(Question::of(request.uri().query().unwrap_or_default()), Ok(None)) {
+        let text = "409 conflict: it is still being received; ask for a time when it has ended.\n";
+        return answer.composed(StatusCode::CONFLICT, pages::TEXT, text).into();
+    }
     let channel = upload.channel().clone();
     let content_type = content_type(upload.place().name());
     let length = channel.state().length;
@@ -100,13 +125,9 @@ fn decide(
 }
 
 /// Whether the request is for all that will come to a file that another program writes.
-pub(super) fn is_following(
-    method: plan::Method,
-    request: &Request<()>,
-    film: &Opened<Representation>,
-) -> bool {
+pub(super) fn is_following(method: plan::Method, request: &Request<()>, asset: &Asset) -> bool {
     // What happens to a file on another machine is not told here.
-    method == plan::Method::Get && asks_for_ever(request.headers()) && !film.asset.remote()
+    method == plan::Method::Get && asks_for_ever(request.headers()) && !asset.remote()
 }
 
 /// The answer to such a request.
@@ -114,7 +135,7 @@ pub(super) async fn follow(
     service: Service,
     answer: Answer,
     request: Request<()>,
-    film: Arc<Opened<Representation>>,
+    film: Arc<Opened<Detail>>,
 ) -> Response<Body> {
     let (app, identity) = (&service.app, film.asset.identity());
     let followed = match film.asset.reopened() {
@@ -131,11 +152,11 @@ pub(super) async fn follow(
             return answer.message(StatusCode::SERVICE_UNAVAILABLE);
         }
     };
-    let etag = film.detail.etag().to_str().unwrap_or_default();
+    let etag = film.detail.representation.etag().to_str().unwrap_or_default();
     let growing = Growing {
         length: channel.state().length,
         tag: etag.trim_matches('"').to_owned(),
-        content_type: film.detail.content_type().clone(),
+        content_type: film.detail.representation.content_type().clone(),
         received: false,
     };
     match decide(&service, answer, plan::Method::Get, request, channel, growing).await {
@@ -168,7 +189,6 @@ pub(super) struct Live {
     left: Option<u64>,
     /// Bytes that were lent.
     lent: u64,
-    fetch: Option<(Range<u64>, Arc<Asset>, OffRuntime<()>)>,
     /// hyper was made to ask, rather than asked of its own.
     asked_again: bool,
     exchange: Arc<Exchange>,
@@ -185,16 +205,7 @@ impl Live {
     ) -> Live {
         // One that follows is whole when the file is: its length is told then.
         exchange.promise(status.as_u16(), length.unwrap_or(u64::MAX));
-        Live {
-            tail,
-            status,
-            left: length,
-            lent: 0,
-            fetch: None,
-            asked_again: false,
-            exchange,
-            ledger,
-        }
+        Live { tail, status, left: length, lent: 0, asked_again: false, exchange, ledger }
     }
 
     pub(super) fn left(&self) -> Option<u64> {
@@ -202,29 +213,8 @@ impl Live {
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if let Some((_, _, fetch)) = &mut self.fetch {
-            let outcome = ready!(Pin::new(fetch).poll(cx));
-            let Some((span, asset, _)) = self.fetch.take() else { return Poll::Ready(None) };
-            if let Err(error) = outcome {
-                self.exchange.cut(Cut::Unreadable);
-                return Poll::Ready(Some(Err(error)));
-            }
-            self.exchange.app().metrics.windows_fetched.inc();
-            return Poll::Ready(Some(self.lend(span, asset)));
-        }
         match ready!(self.tail.poll_next(cx, WINDOW)) {
-            Next::Span(span, asset) if is_resident(&asset, span.clone()) => {
-                self.exchange.app().metrics.windows_resident.inc();
-                Poll::Ready(Some(self.lend(span, asset)))
-            }
-            Next::Span(span, asset) => {
-                let boundary = (span.start / FETCH + 1).saturating_mul(FETCH);
-                let window = span.start..span.end.min(boundary);
-                let (file, wanted, next) = (asset.clone(), window.clone(), window.end..span.end);
-                let fetch = OffRuntime::start(move || residency::fetch(&file, wanted, next));
-                self.fetch = Some((window, asset, fetch));
-                self.poll_next(cx)
-            }
+            Next::Span(span, asset) => Poll::Ready(Some(self.lend(span, asset))),
             Next::End if self.left.is_none_or(|left| left == 0) => {
                 self.exchange.promise(self.status.as_u16(), self.lent);
                 Poll::Ready(None)
@@ -266,8 +256,4 @@ impl Live {
         self.ledger.lend(Loan::growing(slice.clone(), span.start, asset, exchange));
         Ok(slice)
     }
-}
-
-fn is_resident(asset: &Asset, span: Range<u64>) -> bool {
-    !asset.remote() && residency::resident(asset, span)
 }

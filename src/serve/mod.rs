@@ -11,25 +11,36 @@ mod body;
 mod edge;
 mod exchange;
 mod framing;
+mod host;
+mod indexes;
 mod ingest;
 mod ledger;
 mod live;
 mod off_runtime;
+mod refusal;
+mod seeking;
 mod service;
 mod transport;
 
 use self::{
-    edge::Edges, exchange::Connection, ledger::Ledger, off_runtime::OffRuntime, service::Service,
-    transport::Transport,
+    edge::Edges,
+    exchange::Connection,
+    indexes::Indexes,
+    ledger::Ledger,
+    off_runtime::OffRuntime,
+    refusal::Refusing,
+    service::{Detail, Service},
+    transport::{Sockets, Transport},
 };
 use crate::{
     config::Config,
     live::{Follower, Streams},
-    plan::Representation,
+    pages,
     store::{Cache, Root},
-    telemetry::{AccessLog, Line, Metrics},
+    telemetry::{AccessLog, Line, Metrics, metrics::SentBy},
 };
 use anyhow::{Context, Result};
+use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use std::{
@@ -54,7 +65,8 @@ const BACKLOG: u32 = 4096;
 /// some MiB.
 const LISTINGS: usize = 32;
 
-/// Listings composed at once: each takes a thread and ten times its length for a moment.
+/// Listings composed at once: each takes a processor for as long as a slow disk takes, and twice its
+/// length.
 const COMPOSING: usize = 2;
 
 /// How often files that are gone are let go of.
@@ -63,12 +75,14 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// A value of this type is what all connections share.
 pub struct App {
     config: Config,
-    cache: Cache<Representation>,
+    cache: Cache<Detail>,
+    indexes: Indexes,
     streams: Arc<Streams>,
     edges: Edges,
     follower: Follower,
     metrics: Metrics,
     access_log: AccessLog,
+    sockets: Sockets,
     /// Permits for listings in memory, and for those of them that are being composed.
     listings: Arc<Semaphore>,
     composing: Semaphore,
@@ -80,9 +94,10 @@ impl App {
     pub fn new(config: Config, access_log: AccessLog) -> Result<App> {
         let root = Root::open(&config.root)
             .with_context(|| format!("cannot open the folder {}", config.root.display()))?;
-        let cache = Cache::new(root, config.open_files, service::describe);
+        let cache = Cache::new(root, config.open_files, Detail::of);
         let streams = Arc::new(ingest::streams(&config.ingest, cache.census())?);
         Ok(App {
+            indexes: Indexes::new(config.indexes),
             config,
             cache,
             streams,
@@ -90,6 +105,7 @@ impl App {
             follower: Follower::default(),
             metrics: Metrics::default(),
             access_log,
+            sockets: Sockets::open(),
             listings: Arc::new(Semaphore::new(LISTINGS)),
             composing: Semaphore::new(COMPOSING),
         })
@@ -196,6 +212,7 @@ fn connect(
         return;
     }
     let transport = Transport::new(stream, connection.clone(), ledger.clone(), &app.config);
+    let socket = Refusing::new(transport, ledger.clone(), app.config.cors);
     let service = Service { app: app.clone(), connection, ledger };
     let answer = hyper::service::service_fn(move |request| service.call(request));
     let serving = http1::Builder::new()
@@ -206,7 +223,7 @@ fn connect(
         .max_buf_size(limits.head)
         // A client that has sent all it will (`nc -N`) still gets its answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(transport), answer);
+        .serve_connection(TokioIo::new(socket), answer);
     // On the heap, since a task would hold it twice: as what it was given and as what it waits for.
     let serving = Box::pin(graceful.watch(serving));
     let app = app.clone();
@@ -223,18 +240,24 @@ fn connect(
 }
 
 /// Logs why a connection ended, at the level of a thing that clients do. What was no request, and
-/// so answered by hyper itself, counts as one all the same.
+/// so refused before the service saw it, counts as one all the same.
 fn report(error: &hyper::Error, peer: SocketAddr, app: &App) {
     tracing::debug!("the connection of {peer} ended: {error:#}");
     if error.is_parse() {
-        let status = if error.is_parse_too_large() { 431 } else { 400 };
+        let status = match error.is_parse_too_large() {
+            true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            false => StatusCode::BAD_REQUEST,
+        };
+        let sent = pages::message(status).len() as u64;
+        let status = status.as_u16();
         app.metrics.answered(status).inc();
+        app.metrics.sent(SentBy::Composed).inc_by(sent);
         app.access_log.write(&Line {
             client: peer.ip(),
             method: "-",
             path: "-",
             status,
-            sent: 0,
+            sent,
             range: None,
             duration: Duration::ZERO,
             ended: "complete",
@@ -251,6 +274,7 @@ async fn sweep(app: Arc<App>) {
         let swept = OffRuntime::start(move || {
             app.cache.sweep();
             app.edges.sweep(&app);
+            app.indexes.sweep(&app.cache);
             Ok(())
         });
         if let Err(error) = swept.await {

@@ -5,33 +5,36 @@ use super::{
     answer::{Answer, With},
     body::Body,
     exchange::{Connection, Exchange},
-    ingest,
+    host, ingest,
     ledger::Ledger,
     live,
     off_runtime::OffRuntime,
 };
 use crate::{
     pages::{self, Listing, Node},
-    plan::{self, Representation, content_type, plan},
+    plan::{self, BYTES_AND_TIMES, Representation, content_type, plan},
     route::{Route, Stray},
-    store::{Asset, Found, cache::Opened, root::Place},
+    store::{Asset, Found, cache::Opened, folder::Name, root::Place},
     telemetry::metrics,
 };
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, VARY},
+    header::{ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, VARY},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::{
     convert::Infallible,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     future::Future,
     io,
     os::fd::OwnedFd,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::SystemTime,
 };
@@ -71,6 +74,13 @@ impl Answering {
     ) -> Answering {
         Answering::Later(Box::pin(answer))
     }
+
+    async fn response(self) -> Response<Body> {
+        match self.await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
 }
 
 impl Future for Answering {
@@ -109,10 +119,7 @@ impl Service {
             if let Err(status) = forgotten(body, service.app.config.limits.header_timeout).await {
                 return answer.last_message(status);
             }
-            match service.answer(answer, request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
+            service.answer(answer, request).response().await
         })
     }
 
@@ -128,6 +135,7 @@ impl Service {
             Ok(Route::Health) => answer.composed(StatusCode::OK, pages::TEXT, "ok\n").into(),
             Ok(Route::Metrics) => {
                 let census = self.app.cache.census();
+                self.app.metrics.note_indexes(self.app.indexes.census());
                 let streams = live::shown(&self.app);
                 let page = self.app.metrics.page(census.mappings(), census.bytes(), &streams);
                 answer.composed(StatusCode::OK, metrics::CONTENT_TYPE, page).into()
@@ -138,10 +146,7 @@ impl Service {
                 live::answer(self, answer, method, request, upload)
             }
             Ok(Route::Media { place, folder }) => match self.app.cache.get(&place) {
-                Some(film) if !folder && live::is_following(method, &request, &film) => {
-                    Answering::later(live::follow(self.clone(), answer, request, film))
-                }
-                Some(opened) => self.film(answer, method, &request, &opened, folder).into(),
+                Some(opened) => self.film(answer, method, &request, &opened, folder),
                 None => {
                     let found = self.clone().find(answer, method, request, place, folder);
                     Answering::later(found)
@@ -155,9 +160,11 @@ impl Service {
     /// What makes a request one that is not answered (RFC 9112 §3.2, §6.3; RFC 9110 §4.1).
     fn check(&self, number: u64, request: &Request<()>) -> Result<(), StatusCode> {
         let mut hosts = request.headers().get_all(HOST).iter();
-        let host_is_missing = hosts.next().is_none() && request.version() == Version::HTTP_11;
-        let host_is_doubled = hosts.next().is_some();
-        if host_is_missing || host_is_doubled || self.connection.has_two_lengths(number) {
+        let host_is_fine = match hosts.next() {
+            Some(host) => host::is_well_formed(host.as_bytes()) && hosts.next().is_none(),
+            None => request.version() != Version::HTTP_11,
+        };
+        if !host_is_fine || self.connection.has_two_lengths(number) {
             return Err(StatusCode::BAD_REQUEST);
         }
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -172,14 +179,26 @@ impl Service {
         answer: Answer,
         method: plan::Method,
         request: &Request<()>,
-        film: &Opened<Representation>,
+        film: &Arc<Opened<Detail>>,
         folder: bool,
-    ) -> Response<Body> {
+    ) -> Answering {
         if folder {
-            return answer.message(StatusCode::NOT_FOUND);
+            return answer.message(StatusCode::NOT_FOUND).into();
         }
-        let plan = plan(method, request.headers(), &film.detail, SystemTime::now());
-        answer.film(plan, film.asset.clone(), &self.ledger)
+        if live::is_following(method, request, &film.asset) {
+            let following = live::follow(self.clone(), answer, request.clone(), film.clone());
+            return Answering::later(following);
+        }
+        let answer = match self.seek(answer, method, request, film) {
+            Ok(answering) => return answering,
+            Err(answer) => answer,
+        };
+        let Detail { representation, .. } = &film.detail;
+        let mut plan = plan(method, request.headers(), representation, SystemTime::now());
+        if film.detail.has_times() {
+            plan.headers.insert(ACCEPT_RANGES, BYTES_AND_TIMES);
+        }
+        answer.film(plan, film.asset.clone(), &self.ledger).into()
     }
 
     async fn find(
@@ -192,10 +211,9 @@ impl Service {
     ) -> Response<Body> {
         let (app, at) = (self.app.clone(), place.clone());
         match OffRuntime::start(move || app.cache.find(&at)).await {
-            Ok(Found::File(film)) if !folder && live::is_following(method, &request, &film) => {
-                live::follow(self, answer, request, film).await
+            Ok(Found::File(opened)) => {
+                self.film(answer, method, &request, &opened, folder).response().await
             }
-            Ok(Found::File(opened)) => self.film(answer, method, &request, &opened, folder),
             Ok(Found::Folder(_)) if !self.app.config.listing => {
                 answer.message(StatusCode::NOT_FOUND)
             }
@@ -213,14 +231,22 @@ impl Service {
         folder: OwnedFd,
     ) -> Response<Body> {
         let json = prefers_json(request);
-        // Composing a long page takes as much time as a slow disk does.
-        let app = self.app.clone();
-        let Ok(permit) = app.listings.clone().acquire_owned().await else {
+        let Ok(permit) = self.app.listings.clone().acquire_owned().await else {
             return answer.message(StatusCode::SERVICE_UNAVAILABLE);
         };
+        let (app, at) = (self.app.clone(), place.clone());
+        let reading = OffRuntime::start(move || app.cache.root().names(&at, folder, MOST_NAMES));
+        let (names, truncated) = match reading.await {
+            Ok(names) => names,
+            Err(error) => return failed(answer, &error),
+        };
+        // Composing a long page takes as much time as a slow disk does; a disk that is waited for
+        // has no turn.
         let turn = self.app.composing.acquire().await;
+        let app = self.app.clone();
         let composed = OffRuntime::start(move || {
-            let listing = list(&app, &place, folder)?;
+            let mut listing = listing(&place, names, truncated);
+            live::list(&app, &place, &mut listing);
             let page = if json { listing.json() } else { listing.html() };
             Ok(Bytes::from_owner(Page { page, _permit: permit }))
         });
@@ -255,13 +281,30 @@ impl AsRef<[u8]> for Page {
 }
 
 /// What the cache keeps beside an asset: all that its answers have in common.
-pub(super) fn describe(place: &Place, asset: &Asset) -> Representation {
-    let identity = asset.identity();
-    let content_type = content_type(place.name());
-    let representation = Representation::new(identity.size, identity.modified(), content_type);
-    match asset.tag() {
-        Some(tag) => representation.tagged(tag),
-        None => representation,
+pub(super) struct Detail {
+    pub(super) representation: Representation,
+    /// It has an index, or had one: ranges of times are answered.
+    times: AtomicBool,
+}
+
+impl Detail {
+    pub(super) fn of(place: &Place, asset: &Asset) -> Detail {
+        let identity = asset.identity();
+        let content_type = content_type(place.name());
+        let representation = Representation::new(identity.size, identity.modified(), content_type);
+        let representation = match asset.tag() {
+            Some(tag) => representation.tagged(tag),
+            None => representation,
+        };
+        Detail { representation, times: AtomicBool::new(false) }
+    }
+
+    pub(super) fn note_times(&self) {
+        self.times.store(true, Relaxed);
+    }
+
+    pub(super) fn has_times(&self) -> bool {
+        self.times.load(Relaxed)
     }
 }
 
@@ -309,37 +352,23 @@ fn to_folder(answer: Answer, place: &Place, query: Option<&str>) -> Response<Bod
     }
 }
 
-fn list(app: &App, place: &Place, folder: OwnedFd) -> io::Result<Listing> {
-    let (names, truncated) = app.cache.root().names(place, folder, MOST_NAMES)?;
-    let file = |name: &OsStr, length| {
-        let value = content_type(name);
-        Node::File { length, content_type: value.to_str().unwrap_or_default().to_owned().into() }
-    };
-    let mut entries: Vec<_> = names
-        .into_iter()
-        .map(|name| {
-            let node = name.length.map_or(Node::Folder, |length| file(&name.name, length));
-            pages::Entry { name: name.name, node, modified: name.modified, stream: None }
-        })
-        .collect();
-    let now = SystemTime::now();
-    for upload in app.streams.all().iter().filter(|upload| upload.place().parent() == *place) {
-        let age = now.duration_since(upload.begun()).unwrap_or_default();
-        let stream = Some(pages::Stream { age, live: upload.is_busy() });
-        let name = upload.place().name();
-        match entries.iter_mut().find(|entry| entry.name == name) {
-            Some(entry) => entry.stream = stream,
-            None => {
-                let node = file(name, upload.channel().state().length);
-                let name = name.to_owned();
-                entries.push(pages::Entry { name, node, modified: now, stream });
+/// The listing of a folder that holds `names`.
+fn listing(place: &Place, names: Vec<Name>, truncated: bool) -> Listing {
+    let entry = |name: Name| {
+        let node = match name.length {
+            None => Node::Folder,
+            Some(length) => {
+                let value = content_type(&name.name);
+                let content_type = value.to_str().unwrap_or_default().to_owned().into();
+                Node::File { length, content_type }
             }
-        }
-    }
+        };
+        pages::Entry { name: name.name, node, modified: name.modified, stream: None }
+    };
     let path = place.segments().map(OsString::from).collect();
-    let mut listing = Listing { path, entries, truncated };
+    let mut listing = Listing { path, entries: names.into_iter().map(entry).collect(), truncated };
     listing.sort();
-    Ok(listing)
+    listing
 }
 
 /// The answer to a file that can't be opened. The cause is the operator's to know.

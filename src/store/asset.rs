@@ -1,4 +1,4 @@
-//! An open file, its identity, its mapping.
+//! An open file, its identity, its mapping. It never looks a file up by name: that is `root`'s.
 
 use super::{
     fingerprint::Fingerprint,
@@ -20,7 +20,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::{Duration, Instant, SystemTime},
 };
+
+/// A file's time is set when a write call begins. One that was written to less than this ago may still be
+/// in the middle of it, and no look would tell.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// A value of this type is one state of one regular file, open and mapped. It never changes: a file
 /// that changed is another asset. But one that was made [`Asset::growing`] stands for a file that is
@@ -31,6 +36,8 @@ pub struct Asset {
     identity: Identity,
     fingerprint: Fingerprint,
     mapping: Mapping,
+    /// When the write that made it can be trusted to be over; none if that was long ago.
+    settled_at: Option<Instant>,
     /// The last state that was seen to be nothing but a longer `identity`.
     grown: Mutex<Identity>,
     sends: AtomicBool,
@@ -63,11 +70,17 @@ impl Asset {
         let fingerprint = Fingerprint::take(&file, compared)?;
         let mapping = Mapping::new(&file, room.unwrap_or(identity.size), census)?;
         let tag = stamp::read(&file, &identity);
+        // A time that lies ahead counts as now. What was promised of a file that grows is settled.
+        let age = SystemTime::now().duration_since(identity.modified()).unwrap_or_default();
+        let settled_at = match room {
+            Some(_) => None,
+            None => SETTLING.checked_sub(age).map(|left| Instant::now() + left),
+        };
         let remote = is_remote(file.as_fd());
         let file = Unhurried { file: Some(file), remote };
         let (grown, sends) = (Mutex::new(identity), AtomicBool::new(true));
         let promised = room.map(|_| AtomicU64::new(0));
-        Ok(Asset { file, identity, fingerprint, mapping, grown, sends, tag, promised })
+        Ok(Asset { file, identity, fingerprint, mapping, settled_at, grown, sends, tag, promised })
     }
 
     /// The tag that the stream had which this file was received as, if it is still that.
@@ -107,6 +120,17 @@ impl Asset {
         Ok(self.file.as_fd().try_clone_to_owned()?.into())
     }
 
+    /// Reads up to `buffer.len()` bytes at `offset`, not through the mapping; 0 at the end of the file. May wait
+    /// for the disk.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::pread(&self.file, buffer, offset)?)
+    }
+
+    /// How long it is until its bytes can be trusted to be those of one state; `None` if they can be.
+    pub fn settles_in(&self) -> Option<Duration> {
+        self.settled_at?.checked_duration_since(Instant::now())
+    }
+
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -135,6 +159,12 @@ impl Asset {
     /// Whether [`Asset::send`] may work: no attempt has shown that it doesn't.
     pub fn sends(&self) -> bool {
         self.sends.load(Relaxed)
+    }
+
+    /// The file's state as it is now. May wait where the asset is remote.
+    pub fn now(&self) -> io::Result<Identity> {
+        let how = AtFlags::STATX_FORCE_SYNC;
+        self.state(if self.remote() { how } else { AtFlags::STATX_DONT_SYNC })
     }
 
     /// What became of the file since it was opened. Never waits: a remote file system answers what
@@ -228,4 +258,24 @@ fn is_remote(fd: BorrowedFd<'_>) -> bool {
         0x9660,      // iso9660
     ];
     rustix::fs::fstatfs(fd).map_or(true, |fs| !LOCAL.contains(&(fs.f_type as u64)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_just_written_settles_and_what_is_old_has() {
+        let now = SystemTime::now();
+        let day = Duration::from_secs(86_400);
+        for (modified, settled) in [(now - day, true), (now, false), (now + day, false)] {
+            let file = tempfile::tempfile().unwrap();
+            file.set_modified(modified).unwrap();
+            let mut asset = Asset::new(file, &Arc::default()).unwrap();
+            assert_eq!(asset.settled_at.is_none(), settled, "{modified:?}");
+            assert!(asset.settles_in().is_none_or(|left| left <= SETTLING));
+            asset.settled_at = asset.settled_at.and(Some(Instant::now()));
+            assert_eq!(asset.settles_in(), None);
+        }
+    }
 }

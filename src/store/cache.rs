@@ -88,6 +88,12 @@ impl<T> Cache<T> {
         }
     }
 
+    /// Whether a file of that identity is open, for the cache or for readers.
+    pub fn is_alive(&self, identity: &Identity) -> bool {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.get(identity).is_some_and(|asset| asset.strong_count() > 0)
+    }
+
     /// Whether the same file is at `place`, as far as the kernel knows without asking further.
     fn is_current(&self, place: &Place, opened: &Opened<T>) -> bool {
         matches!(self.root.identity(place), Ok(Some(now)) if now == *opened.asset.identity())

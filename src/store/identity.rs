@@ -1,4 +1,5 @@
 //! What tells one state of a file from another, and what became of a file since it was opened.
+//! It goes by what the file system says, and never reads a file.
 
 use rustix::fs::{FileType, Statx, StatxFlags};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! The mapping of a file, and the only `unsafe` of the program.
+//! The mapping of a file, and all that is `unsafe` in the program.
 //!
 //! Nothing here or above reads a byte of a mapping: its slices are handed to the kernel, which
 //! answers EFAULT for a page that a shrinking file has lost, where a load would be SIGBUS.
@@ -105,6 +105,32 @@ impl Mapping {
     /// Its length in bytes.
     pub(crate) fn room(&self) -> u64 {
         self.whole.len() as u64
+    }
+
+    /// Lets go of the process's view of the pages around `span`, which the kernel made when it read
+    /// them here; they stay in the page cache. What is left mapped counts as memory of the process.
+    pub(crate) fn forget(&self, span: Range<u64>) {
+        /// A fault maps as much as the kernel keeps in one piece, up to this many bytes around.
+        const BLOCK: usize = 2 * 1024 * 1024;
+        let (Some(counted), Ok(start), Ok(end)) =
+            (&self.map, usize::try_from(span.start), usize::try_from(span.end))
+        else {
+            return;
+        };
+        let start = start / BLOCK * BLOCK;
+        let end = end.next_multiple_of(BLOCK).min(counted.map.len());
+        if start >= end {
+            return;
+        }
+        // SAFETY: MADV_DONTNEED asks that no one relies on bytes that it throws away. A shared mapping
+        // of a file has none: the next access maps the same pages of the page cache again.
+        #[allow(unsafe_code)]
+        let forgotten = unsafe {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            counted.map.unchecked_advise_range(advice, start, end - start)
+        };
+        // Advice alone: where it is refused, the pages go when memory is short.
+        let _ = forgotten;
     }
 
     /// The bytes of `span`, borrowed: no byte is copied or read. `None` outside the mapping.

@@ -1,9 +1,9 @@
 //! Path to bytes: files below a root, mapped once and lent as slices. Knows no HTTP and no container.
 //!
 //! `root` opens what a path names and nothing outside; `asset` is an open file with its identity;
-//! `fingerprint` tells growth from a rewrite; `mapping` holds the one `unsafe`; `cache` keeps assets open; `residency` brings spans into memory;
-//! `folder` reads a folder's names; `plot` makes files and folders; `stamp` marks what was received with the
-//! tag it had as a stream.
+//! `identity` and `fingerprint` tell growth from a rewrite; `mapping` holds what is `unsafe`; `cache`
+//! keeps assets open; `residency` brings spans into memory; `folder` reads a folder's names; `plot` makes
+//! files and folders; `stamp` marks what was received with the tag it had as a stream.
 
 pub mod asset;
 pub mod cache;

@@ -1,4 +1,5 @@
 //! The access log: one line a request, written when its answer has left or was cut.
+//! It never makes a request wait: lines that can't be queued are dropped.
 
 use super::unhurried;
 use serde::Serialize;
@@ -34,15 +35,15 @@ pub enum AccessLog {
 
 impl AccessLog {
     /// A log of text lines on standard output, until the guard is dropped.
-    pub fn text() -> (AccessLog, Option<WorkerGuard>) {
+    pub fn text() -> (AccessLog, WorkerGuard) {
         let (writer, guard) = unhurried(std::io::stdout());
-        (AccessLog::Text(writer), Some(guard))
+        (AccessLog::Text(writer), guard)
     }
 
     /// A log of JSON lines on standard output, until the guard is dropped.
-    pub fn json() -> (AccessLog, Option<WorkerGuard>) {
+    pub fn json() -> (AccessLog, WorkerGuard) {
         let (writer, guard) = unhurried(std::io::stdout());
-        (AccessLog::Json(writer), Some(guard))
+        (AccessLog::Json(writer), guard)
     }
 
     pub fn is_on(&self) -> bool {

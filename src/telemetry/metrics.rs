@@ -1,4 +1,5 @@
 //! The counters, and the page that shows them to Prometheus (OpenMetrics text).
+//! It never says who asked, or for what.
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -60,6 +61,10 @@ pub struct Metrics {
     streams: Gauge,
     readers: Family<Of, Gauge>,
     behind: Family<Reader, Gauge>,
+    indexes: Gauge,
+    index_bytes: Gauge,
+    pub indexes_made: Counter,
+    pub indexes_failed: Family<Why, Counter>,
     mappings: Gauge,
     mapped: Gauge,
     memory: Family<Memory, Gauge>,
@@ -105,6 +110,16 @@ impl Default for Metrics {
         let behind = Family::default();
         let help = "How far behind the edge of its stream a reader is";
         registry.register_with_unit("stream_behind", help, Unit::Bytes, behind.clone());
+        let indexes = Gauge::default();
+        registry.register("indexes", "Indexes of films held", indexes.clone());
+        let index_bytes = Gauge::default();
+        let help = "Memory that indexes of films take";
+        registry.register_with_unit("index", help, Unit::Bytes, index_bytes.clone());
+        let indexes_made = Counter::default();
+        registry.register("indexes_made", "Indexes of films made", indexes_made.clone());
+        let indexes_failed = Family::default();
+        let help = "Files that gave no index, by cause";
+        registry.register("indexes_failed", help, indexes_failed.clone());
         let mappings = Gauge::default();
         registry.register("mappings", "Files mapped", mappings.clone());
         let mapped = Gauge::default();
@@ -134,6 +149,10 @@ impl Default for Metrics {
             streams,
             readers,
             behind,
+            indexes,
+            index_bytes,
+            indexes_made,
+            indexes_failed,
             mappings,
             mapped,
             memory,
@@ -154,6 +173,12 @@ impl Metrics {
     /// The counter of body bytes that left that way.
     pub fn sent(&self, by: SentBy) -> &Counter {
         &self.sent[by as usize]
+    }
+
+    /// Brings up to date how many indexes of films are held, and the bytes they take.
+    pub fn note_indexes(&self, (held, bytes): (u64, u64)) {
+        self.indexes.set(clamped(held));
+        self.index_bytes.set(clamped(bytes));
     }
 
     /// The page, with the counts that others keep brought up to date.
@@ -239,6 +264,9 @@ mod tests {
         metrics.sent(SentBy::Sendfile).inc_by(30);
         metrics.cut.get_or_create(&Why { why: "rewritten" }).inc();
         metrics.windows_fetched.inc();
+        metrics.note_indexes((3, 400));
+        metrics.indexes_made.inc();
+        metrics.indexes_failed.get_or_create(&Why { why: "broken" }).inc();
         let streams = [Stream { path: "/cam.ts".into(), distances: vec![1, 2, 70] }];
         let page = metrics.page(2, 300, &streams);
         for line in [
@@ -250,6 +278,10 @@ mod tests {
             "reelmap_responses_cut_total{why=\"rewritten\"} 1",
             "reelmap_windows_total{found=\"fetched\"} 1",
             "reelmap_windows_total{found=\"resident\"} 0",
+            "reelmap_indexes 3",
+            "reelmap_index_bytes 400",
+            "reelmap_indexes_made_total 1",
+            "reelmap_indexes_failed_total{why=\"broken\"} 1",
             "reelmap_mappings 2",
             "reelmap_mapped_bytes 300",
             "reelmap_connections 0",

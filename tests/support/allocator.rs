@@ -2,6 +2,7 @@
 //! of what something takes. Whoever includes this file has its memory counted.
 #![allow(dead_code)] // Each uses a part.
 
+use rustix::time::{ClockId, clock_gettime};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -47,7 +48,6 @@ static ALLOCATOR: Counting = Counting;
 
 /// How long this thread has run: what other programs take of the machine isn't counted.
 pub fn own_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
-    Duration::from_nanos(nanoseconds.unwrap_or_default())
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }

@@ -8,6 +8,7 @@
 //! client and TLS.
 #![allow(dead_code)] // Each test uses a part.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -122,7 +123,7 @@ impl Browser {
     #[track_caller]
     pub fn screenshot(&self, file: impl AsRef<Path>) {
         let answer = self.ask("GET", "/screenshot", Value::Null);
-        let png = from_base64(answer.as_str().expect("a screenshot"));
+        let png = STANDARD.decode(answer.as_str().expect("a screenshot")).expect("base64");
         fs::write(file, png).expect("the screenshot's file");
     }
 
@@ -279,26 +280,4 @@ fn or_fail<T>(result: Result<T, String>) -> T {
         Ok(value) => value,
         Err(why) => panic!("{why}"),
     }
-}
-
-/// RFC 4648 §4, as screenshots come.
-fn from_base64(text: &str) -> Vec<u8> {
-    let digits = text.bytes().filter_map(|byte| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    });
-    let (mut bytes, mut bits, mut held) = (Vec::new(), 0u32, 0);
-    for digit in digits {
-        bits = bits << 6 | u32::from(digit);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-        }
-    }
-    bytes
 }

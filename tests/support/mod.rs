@@ -6,6 +6,7 @@ pub mod browser;
 pub mod command;
 pub mod live;
 pub mod programs;
+pub mod stage;
 
 use clap::Parser;
 use reelmap::{
@@ -13,6 +14,7 @@ use reelmap::{
     serve,
     telemetry::AccessLog,
 };
+use socket2::{Domain, Socket, Type};
 use std::{
     collections::HashMap,
     io::{self, Read, Write},
@@ -141,7 +143,20 @@ impl Response {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).unwrap();
+        Client::over(TcpStream::connect(address).unwrap())
+    }
+
+    /// The same by sockets that hold little, some 100 KiB: what isn't read waits in the server.
+    pub fn connect_narrow(address: SocketAddr) -> Client {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        // The kernel's buffers are a number of segments.
+        socket.set_tcp_mss(536).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Client::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Client { stream, ahead: Vec::new() }

@@ -1,7 +1,7 @@
 //! AAC in ADTS: frames of 1024 samples a block, each with its own header (ISO/IEC 14496-3 annex 1.A.3).
 
-use super::{Header, Sound, walk};
-use crate::media::{Container, Error, Source};
+use super::{Header, listed, walk};
+use crate::media::{Container, Error, Source, listed::Listed};
 
 const RATES: [u32; 13] =
     [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
@@ -32,8 +32,8 @@ pub fn header(bytes: &[u8]) -> Option<Header> {
     })
 }
 
-pub fn open(source: &dyn Source, first: u64) -> Result<Sound, Error> {
+pub fn open(source: &dyn Source, first: u64) -> Result<Listed, Error> {
     let (header, frames, samples) = walk(source, first, super::adts::header)?;
     let codec = format!("mp4a.40.{}", (header.kind >> 14 & 3) + 1);
-    Sound::new(Container::Adts, &codec, header.channels, frames, samples)
+    listed(Container::Adts, &codec, header.channels, frames, samples)
 }

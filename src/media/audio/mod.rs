@@ -6,9 +6,10 @@ mod adts;
 mod mp3;
 mod wav;
 
-use super::frames::{Builder, Entry, Frames};
 use super::{
-    Container, Error, Found, Index, Kind, Layout, Sample, Source, StartTimecode, Time, Track,
+    Container, Error, Kind, Layout, Source, Time, Track,
+    frames::{Builder, Entry, Frames},
+    listed::Listed,
     read_up_to,
 };
 use std::ops::Range;
@@ -31,18 +32,18 @@ pub fn recognises(head: &[u8]) -> bool {
 }
 
 /// The index of a file of sound.
-pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
+pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     let mut head = [0; 16];
     let filled = read_up_to(source, &mut head, 0)?;
     if wav::recognises(head.get(..filled).unwrap_or_default()) {
-        return Ok(Box::new(wav::open(source)?));
+        return wav::open(source);
     }
     let start = after_id3(source)?;
     if let Some(first) = stream(source, start, adts::header)? {
-        return Ok(Box::new(adts::open(source, first)?));
+        return adts::open(source, first);
     }
     match stream(source, start, mp3::header)? {
-        Some(first) => Ok(Box::new(mp3::open(source, first)?)),
+        Some(first) => mp3::open(source, first),
         None => Err(Error::Unknown),
     }
 }
@@ -189,96 +190,37 @@ fn too_large(offset: u64) -> Error {
     Error::broken(offset, "more frames than an index can hold")
 }
 
-/// A value of this type is the index of a file of sound.
-struct Sound {
-    track: [Track; 1],
-    layout: Layout,
+/// The index of `samples` of sound in `frames`, by whose clock they are counted.
+fn listed(
+    container: Container,
+    codec: &str,
+    channels: u16,
     frames: Frames,
-    duration: Time,
-}
-
-impl Sound {
-    /// `samples` of sound in `frames`, by whose clock they are counted.
-    fn new(
-        container: Container,
-        codec: &str,
-        channels: u16,
-        frames: Frames,
-        samples: i64,
-    ) -> Result<Sound, Error> {
-        if frames.is_empty() {
-            return Err(Error::NoTrack);
-        }
-        let duration = Time::new(samples, frames.scale());
-        let track = Track {
-            id: 1,
-            codec: codec.to_owned(),
-            kind: Kind::Audio,
-            duration: Some(duration),
-            sample_rate: Some(frames.scale()),
-            channels: Some(channels),
-            ..Track::default()
-        };
-        let count = Some(frames.len() as u64);
-        let layout = Layout {
-            container,
-            brand: None,
-            fragmented: false,
-            tables: None,
-            frames: count,
-            sync_samples: count,
-        };
-        Ok(Sound { track: [track], layout, frames, duration })
+    samples: i64,
+) -> Result<Listed, Error> {
+    if frames.is_empty() {
+        return Err(Error::NoTrack);
     }
-}
-
-impl Index for Sound {
-    fn tracks(&self) -> &[Track] {
-        &self.track
-    }
-
-    fn main_track(&self) -> &Track {
-        let [track] = &self.track;
-        track
-    }
-
-    fn start_timecode(&self) -> Option<&StartTimecode> {
-        None
-    }
-
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn duration(&self) -> Option<Time> {
-        Some(self.duration)
-    }
-
-    fn find(&self, _: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
-        let is_heard = !time.is_negative() && time < self.duration;
-        Ok(if is_heard { self.frames.find(time) } else { None })
-    }
-
-    fn frame(&self, _: &dyn Source, number: u64) -> Result<Option<Found>, Error> {
-        Ok(usize::try_from(number).ok().and_then(|rank| self.frames.found(rank)))
-    }
-
-    fn sync_samples(&self, _: &dyn Source, from: Time, most: usize) -> Result<Vec<Sample>, Error> {
-        Ok(self.frames.sync_samples(from, most))
-    }
-
-    fn span(
-        &self,
-        source: &dyn Source,
-        from: Time,
-        to: Option<Time>,
-    ) -> Result<Option<Range<u64>>, Error> {
-        Ok(self.find(source, from)?.and_then(|_| self.frames.span(from, to)))
-    }
-
-    fn weight(&self) -> usize {
-        size_of::<Self>() + self.frames.weight()
-    }
+    let duration = Some(Time::new(samples, frames.scale()));
+    let track = Track {
+        id: 1,
+        codec: codec.to_owned(),
+        kind: Kind::Audio,
+        duration,
+        sample_rate: Some(frames.scale()),
+        channels: Some(channels),
+        ..Track::default()
+    };
+    let count = Some(frames.len() as u64);
+    let layout = Layout {
+        container,
+        brand: None,
+        fragmented: false,
+        tables: None,
+        frames: count,
+        sync_samples: count,
+    };
+    Ok(Listed { tracks: vec![track], main: 0, start: None, layout, frames, duration })
 }
 
 #[cfg(test)]

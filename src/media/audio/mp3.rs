@@ -1,8 +1,8 @@
 //! MPEG audio, layers I to III (ISO/IEC 11172-3 §2.4.1.3, 13818-3): frames with headers of four bytes. The tables of
 //! Xing and VBRI are exact to a hundredth of the file at best, so the headers are walked.
 
-use super::{Header, Sound, header_at, walk};
-use crate::media::{Container, Error, Source, read_up_to};
+use super::{Header, header_at, listed, walk};
+use crate::media::{Container, Error, Source, listed::Listed, read_up_to};
 
 /// Kilobits a second by version 1 or 2, layer, and the header's four bits.
 const BITRATES: [[[u32; 14]; 3]; 2] = [
@@ -45,7 +45,7 @@ pub fn header(bytes: &[u8]) -> Option<Header> {
     Some(Header { kind, size, samples, rate, channels })
 }
 
-pub fn open(source: &dyn Source, first: u64) -> Result<Sound, Error> {
+pub fn open(source: &dyn Source, first: u64) -> Result<Listed, Error> {
     let Some(lead) = header_at(source, first, header)? else { return Err(Error::NoTrack) };
     let first = if is_tag(source, first, &lead)? { first + u64::from(lead.size) } else { first };
     let (lead, frames, samples) = walk(source, first, header)?;
@@ -54,7 +54,7 @@ pub fn open(source: &dyn Source, first: u64) -> Result<Sound, Error> {
         2 => "mp2",
         _ => "mp1",
     };
-    Sound::new(Container::Mp3, codec, lead.channels, frames, samples)
+    listed(Container::Mp3, codec, lead.channels, frames, samples)
 }
 
 /// Whether the first frame holds no sound but a Xing, Info or VBRI table.

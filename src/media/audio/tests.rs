@@ -1,6 +1,7 @@
 //! Files of sound made by hand.
 
 use super::*;
+use crate::media::Index;
 
 fn found(bytes: &Vec<u8>, ticks: i64, scale: u32) -> Option<(u64, i64, Range<u64>)> {
     let index = open(bytes).unwrap();

@@ -1,9 +1,9 @@
 //! WAV and RF64: blocks of equal size, so that a time is a place by arithmetic (EBU Tech 3306). A frame is as many
 //! whole blocks as 4096 bytes hold, the packet that ffmpeg makes of them.
 
-use super::{ROOM, Sound, push};
+use super::{ROOM, listed, push};
 use crate::media::frames::Builder;
-use crate::media::{Container, Error, Source, read_up_to};
+use crate::media::{Container, Error, Source, listed::Listed, read_up_to};
 
 /// Bytes a frame at the most, where a block is not longer.
 const FRAME: u64 = 4096;
@@ -24,7 +24,7 @@ struct Format {
     samples: u64,
 }
 
-pub fn open(source: &dyn Source) -> Result<Sound, Error> {
+pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     let length = source.length();
     let (mut at, mut format, mut long) = (12_u64, None, None);
     for _ in 0..MOST_CHUNKS {
@@ -87,7 +87,7 @@ fn read_format(source: &dyn Source, at: u64, size: u64) -> Result<Option<Format>
     Ok(Some(Format { codec, channels, rate, block: block.into(), samples: samples.into() }))
 }
 
-fn frames(format: &Format, from: u64, end: u64) -> Result<Sound, Error> {
+fn frames(format: &Format, from: u64, end: u64) -> Result<Listed, Error> {
     let whole = (FRAME / format.block).max(1);
     let mut builder = Builder::new(format.rate, ROOM, 1);
     let (mut at, mut ticks) = (from, 0_i64);
@@ -99,5 +99,5 @@ fn frames(format: &Format, from: u64, end: u64) -> Result<Sound, Error> {
         (at, ticks) = (next, ticks.saturating_add(samples));
     }
     let frames = builder.finish(Vec::new()).map_err(|_| super::too_large(at))?;
-    Sound::new(Container::Wav, format.codec, format.channels, frames, ticks)
+    listed(Container::Wav, format.codec, format.channels, frames, ticks)
 }

@@ -1,33 +1,9 @@
 //! The Segment's clock and the grid that frames of a constant rate lie on, to within the clock's rounding.
 //! Exact: nanoseconds and fractions, no floats.
 
-use crate::media::{Rate, Rounding, Time};
+use crate::media::{Rate, Rounding, Time, time::USUAL};
 
 const NANO: i128 = 1_000_000_000;
-
-/// Rates that a DefaultDuration rounds to nanoseconds, milliseconds or worse.
-const KNOWN: [(u32, u32); 20] = [
-    (24000, 1001),
-    (24, 1),
-    (25, 1),
-    (30000, 1001),
-    (30, 1),
-    (48000, 1001),
-    (48, 1),
-    (50, 1),
-    (60000, 1001),
-    (60, 1),
-    (120_000, 1001),
-    (120, 1),
-    (100, 1),
-    (15000, 1001),
-    (15, 1),
-    (12, 1),
-    (25, 2),
-    (10, 1),
-    (5, 1),
-    (240, 1),
-];
 
 /// A value of this type is the clock of a Segment: TimestampScale as ticks a second, or nanoseconds where
 /// a second is no whole number of ticks.
@@ -82,14 +58,15 @@ impl Clock {
 
 /// The rate of frames that last `nanos` each: 24000/1001 for 41708333, and for what cruder clocks make of it.
 pub fn rate(nanos: u64) -> Option<Rate> {
-    let known = |&&(numerator, denominator): &&(u32, u32)| {
-        let exact = NANO * i128::from(denominator);
-        let off = (i128::from(nanos) * i128::from(numerator) - exact).abs();
+    let known = |rate: &Rate| {
+        let exact = NANO * i128::from(rate.denominator);
+        let off = (i128::from(nanos) * i128::from(rate.numerator) - exact).abs();
         // Within 1/50000: 29.97 is 30000/1001, and 24 is not 24000/1001.
         off * 50_000 <= exact
     };
-    if let Some(&(numerator, denominator)) = KNOWN.iter().find(known) {
-        return Rate::new(numerator, denominator);
+    // DefaultDuration rounds to nanoseconds, milliseconds or worse.
+    if let Some(rate) = USUAL.into_iter().find(known) {
+        return Some(rate);
     }
     // Whole frames a second, rounded to a nanosecond.
     let whole = 1_000_000_000_u64.checked_div(nanos).unwrap_or(0);
@@ -150,7 +127,7 @@ pub fn measured(
     // The known rate next to the mean of so many steps.
     let near = |span: i128, count: i128| {
         let nanos = u64::try_from((span * clock.unit()).checked_div(count)?).ok()?;
-        let known = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d));
+        let known = USUAL.into_iter();
         let mut near: Vec<Rate> = known.filter(|rate| distance(*rate, nanos) < 30_000).collect();
         near.sort_by_key(|rate| distance(*rate, nanos));
         near.extend(rate(nanos));

@@ -284,6 +284,17 @@ impl Index for Matroska {
         )
     }
 
+    /// The cluster's: a block has no time of its own.
+    fn start(&self, source: &dyn Source, found: &Found) -> Result<u64, Error> {
+        let sync = found.sync.span.start;
+        let cluster = self.ask(
+            source,
+            |whole| whole.part.cluster(sync),
+            |sparse| sparse.cluster(source, sync),
+        )?;
+        Ok(cluster.unwrap_or(sync))
+    }
+
     fn span(
         &self,
         source: &dyn Source,
@@ -294,14 +305,9 @@ impl Index for Matroska {
             return Ok(None);
         }
         let Some(found) = self.find(source, from)? else { return Ok(None) };
+        let start = self.start(source, &found)?;
         let sync = found.sync.span;
         let clock = self.recipe.clock;
-        let start = self.ask(
-            source,
-            |whole| whole.part.cluster(sync.start),
-            |sparse| sparse.cluster(source, sync.start),
-        )?;
-        let start = start.unwrap_or(sync.start);
         // All that is left: what stands behind the clusters does no harm, and more may be on its way.
         let Some(to) = to.filter(|&to| to < self.duration) else {
             return Ok(Some(start..source.length()));
@@ -319,11 +325,20 @@ impl Index for Matroska {
         Ok(Some(start..end.max(sync.end)))
     }
 
+    fn is_in_memory(&self) -> bool {
+        match &self.map {
+            Map::Whole(_) => true,
+            Map::Sparse { whole, .. } => whole.get().is_some(),
+        }
+    }
+
     fn weight(&self) -> usize {
         let strings = self.tracks.iter().map(|track| size_of::<Track>() + track.codec.len());
         let map = match &self.map {
             Map::Whole(whole) => whole.part.weight(),
-            Map::Sparse { sparse, .. } => sparse.weight(),
+            Map::Sparse { sparse, whole, .. } => {
+                sparse.weight() + whole.get().map_or(0, |whole| whole.part.weight())
+            }
         };
         size_of::<Matroska>() + strings.sum::<usize>() + map
     }

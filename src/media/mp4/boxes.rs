@@ -89,6 +89,8 @@ impl<'a> Window<'a> {
         self.held.get(at..)?.first_chunk().copied()
     }
 
+    #[cold]
+    #[inline(never)]
     fn move_to(&mut self, offset: u64) -> Result<(), Error> {
         let room = usize::try_from(self.limit.saturating_sub(offset)).unwrap_or(WINDOW).min(WINDOW);
         self.held.resize(room, 0);

@@ -22,14 +22,12 @@ mod tests;
 mod tmcd;
 
 use super::{
-    Error, Found, Index, Kind, Layout, Sample, Source, StartTimecode, Time, Track, frames::Frames,
-    index::Container,
+    Error, Kind, Layout, Source, Time, Track, frames::Frames, index::Container, listed::Listed,
 };
 use boxes::Place;
 use fragments::Fragments;
 use moov::{Defaults, Moov, Trak};
 use shown::Shown;
-use std::ops::Range;
 use tables::Tables;
 
 /// More boxes at the top than any recording has: a day of fragments of one frame each.
@@ -48,19 +46,8 @@ pub fn recognises(head: &[u8]) -> bool {
     kinds.contains(&kind)
 }
 
-/// A value of this type is the index of one such file.
-#[derive(Debug)]
-pub struct Mp4 {
-    tracks: Vec<Track>,
-    main: Track,
-    start: Option<StartTimecode>,
-    layout: Layout,
-    frames: Frames,
-    duration: Option<Time>,
-}
-
 /// Reads what a file's index takes. The mdat is not touched but for a timecode track's one sample.
-pub fn open(source: &dyn Source) -> Result<Mp4, Error> {
+pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     let mut top = Top::new(source);
     let (mut brand, mut pictures) = (None, false);
     let place = loop {
@@ -115,10 +102,9 @@ pub fn open(source: &dyn Source) -> Result<Mp4, Error> {
         (facts.frame_rate, facts.variable_rate) = (rate, variable);
     }
     facts.duration = Some(Time::new(end, scale));
-    let main = facts.clone();
     let timed = tracks.iter().filter(|track| matches!(track.kind, Kind::Video | Kind::Audio));
     let duration = timed.filter_map(|track| track.duration).max();
-    Ok(Mp4 { tracks, main, start, layout, frames, duration })
+    Ok(Listed { tracks, main, start, layout, frames, duration })
 }
 
 /// The boxes at the top of the file, one after the other.
@@ -207,59 +193,4 @@ fn frames_of(
     }
     let (frames, end) = shown.finish()?;
     Ok((frames, end, fragmented))
-}
-
-impl Index for Mp4 {
-    fn tracks(&self) -> &[Track] {
-        &self.tracks
-    }
-
-    fn main_track(&self) -> &Track {
-        &self.main
-    }
-
-    fn start_timecode(&self) -> Option<&StartTimecode> {
-        self.start.as_ref()
-    }
-
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn duration(&self) -> Option<Time> {
-        self.duration
-    }
-
-    fn find(&self, _: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
-        let past = self.duration.is_some_and(|end| time >= end);
-        Ok(if time.is_negative() || past { None } else { self.frames.find(time) })
-    }
-
-    fn frame(&self, _: &dyn Source, number: u64) -> Result<Option<Found>, Error> {
-        Ok(usize::try_from(number).ok().and_then(|rank| self.frames.found(rank)))
-    }
-
-    fn sync_samples(&self, _: &dyn Source, from: Time, most: usize) -> Result<Vec<Sample>, Error> {
-        Ok(self.frames.sync_samples(from, most))
-    }
-
-    fn span(
-        &self,
-        source: &dyn Source,
-        from: Time,
-        to: Option<Time>,
-    ) -> Result<Option<Range<u64>>, Error> {
-        Ok(self.find(source, from)?.and_then(|_| self.frames.span(from, to)))
-    }
-
-    fn weight(&self) -> usize {
-        let text = |track: &Track| {
-            track.codec.capacity() + track.language.as_ref().map_or(0, String::capacity)
-        };
-        let tracks = self.tracks.capacity() * size_of::<Track>();
-        size_of::<Self>()
-            + tracks
-            + self.tracks.iter().map(text).sum::<usize>()
-            + self.frames.weight()
-    }
 }

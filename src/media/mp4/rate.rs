@@ -1,24 +1,6 @@
 //! How many frames a second a table of times shows, and whether that is so throughout.
 
-use crate::media::{Rate, column::Column};
-
-/// Rates that films are made at: a track whose clock is too coarse for one is snapped to it.
-const KNOWN: [(u32, u32); 14] = [
-    (24000, 1001),
-    (24, 1),
-    (25, 1),
-    (30000, 1001),
-    (30, 1),
-    (48000, 1001),
-    (48, 1),
-    (50, 1),
-    (60000, 1001),
-    (60, 1),
-    (100, 1),
-    (120_000, 1001),
-    (120, 1),
-    (15, 1),
-];
+use crate::media::{Rate, column::Column, time::USUAL};
 
 /// The rate of frames at those times, on a clock of `scale`, and whether they leave its grid. None for one frame
 /// that says nothing; `last` is how long the last one lasts.
@@ -35,7 +17,7 @@ pub fn of(times: &Column, scale: u32, last: i64) -> (Option<Rate>, bool) {
     let Some(mean) = fraction(steps.saturating_mul(scale.into()), span) else {
         return (None, true);
     };
-    let mut near: Vec<Rate> = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d)).collect();
+    let mut near = USUAL.to_vec();
     near.retain(|rate| close(*rate, mean));
     near.sort_by_key(|rate| distance(*rate, mean));
     // The known rate next to the mean whose grid holds every frame to within a tick; else the mean.
@@ -71,8 +53,7 @@ fn snapped(rate: Rate, frames: usize, scale: u32) -> Rate {
     if rate.denominator == 1 {
         return rate;
     }
-    let known = KNOWN.iter().filter_map(|&(n, d)| Rate::new(n, d));
-    let mut near = known.filter(|known| close(*known, rate)).filter(|known| {
+    let mut near = USUAL.into_iter().filter(|known| close(*known, rate)).filter(|known| {
         // Off by less than a tick at the last frame: n/scale' steps of the one and of the other.
         let (a, b) = (u128::from(known.numerator), u128::from(known.denominator));
         let (c, d) = (u128::from(rate.numerator), u128::from(rate.denominator));

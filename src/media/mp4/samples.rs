@@ -133,7 +133,7 @@ impl<'a> Samples<'a> {
         self.decode
     }
 
-    #[inline]
+    #[inline(always)]
     fn size(&mut self) -> Result<u32, Error> {
         let Sizes { fixed, table, bits, .. } = self.sizes;
         if fixed > 0 {
@@ -151,7 +151,7 @@ impl<'a> Samples<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_sync(&mut self) -> Result<bool, Error> {
         let mut sync = match &mut self.sync {
             Some(marks) => marks.has(self.number)?,

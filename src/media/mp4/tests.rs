@@ -3,8 +3,8 @@
 mod fragmented;
 
 use super::*;
-use crate::media::Rate;
-use std::sync::Mutex;
+use crate::media::{Index, Rate, StartTimecode};
+use std::{ops::Range, sync::Mutex};
 
 fn boxed(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
@@ -180,7 +180,7 @@ impl MapBytes for Vec<u64> {
     }
 }
 
-fn index(bytes: &Vec<u8>) -> Mp4 {
+fn index(bytes: &Vec<u8>) -> Listed {
     open(bytes).unwrap()
 }
 

@@ -168,6 +168,10 @@ impl Index for TransportStream {
         })
     }
 
+    fn is_in_memory(&self) -> bool {
+        matches!(self.core().frames, Frames::Samples(_))
+    }
+
     fn weight(&self) -> usize {
         self.core.weight() + self.read_whole.get().map_or(0, Core::weight)
     }

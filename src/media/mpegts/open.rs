@@ -15,8 +15,11 @@ use crate::media::{Error, Kind, Source, read_up_to};
 
 /// Files up to this length are read whole.
 pub const WHOLE: u64 = 64 << 20;
-/// Where the first packet must be found.
+/// Where the first packet must be found, and where it mostly is.
 const HEAD: usize = 64 << 10;
+const FIRST: usize = 8 << 10;
+/// One read of a look for tables.
+const BLOCK: usize = 16 << 10;
 /// How far tables are looked for, and how far for those that are missing when some are there.
 const TABLES: u64 = 5 << 20;
 const MORE_TABLES: u64 = 512 << 10;
@@ -31,11 +34,17 @@ pub struct File<'s> {
 
 impl<'s> File<'s> {
     pub fn new(source: &'s dyn Source) -> Result<Self, Error> {
-        let mut head = vec![0; HEAD];
-        let filled = read_up_to(source, &mut head, 0)?;
-        let head = head.get(..filled).unwrap_or_default();
-        let (framing, begin) = Framing::of(head).ok_or(Error::Unknown)?;
-        Ok(File { source, framing, begin })
+        for reach in [FIRST, HEAD] {
+            let mut head = vec![0; reach];
+            let filled = read_up_to(source, &mut head, 0)?;
+            let head = head.get(..filled).unwrap_or_default();
+            if let Some((framing, begin)) = Framing::of(head)
+                && (begin < FIRST as u64 / 2 || reach == HEAD)
+            {
+                return Ok(File { source, framing, begin });
+            }
+        }
+        Err(Error::Unknown)
     }
 
     /// The cheapest index that is right.
@@ -53,7 +62,7 @@ impl<'s> File<'s> {
     pub fn survey(&self) -> Result<Tables, Error> {
         let mut tables = Tables::default();
         let end = self.begin + TABLES;
-        let mut walk = Walk::new(self.source, self.framing, self.begin, end, HEAD);
+        let mut walk = Walk::new(self.source, self.framing, self.begin, end, BLOCK);
         let mut named = None;
         while let Some((at, packet)) = walk.step()? {
             if tables.take(packet) && !tables.streams().is_empty() {
@@ -64,7 +73,7 @@ impl<'s> File<'s> {
             }
         }
         if tables.streams().is_empty() {
-            let mut walk = Walk::new(self.source, self.framing, self.begin, end, HEAD);
+            let mut walk = Walk::new(self.source, self.framing, self.begin, end, BLOCK);
             while let Some((_, packet)) = walk.step()? {
                 tables.guess(packet);
             }

@@ -2,35 +2,7 @@
 //! its grid, else what the stream says of itself and the word "variable".
 
 use super::pes::HERTZ;
-use crate::media::Rate;
-
-/// Rates of the field, the most usual first: of two that fit, the first is meant.
-const USUAL: [(u32, u32); 24] = [
-    (25, 1),
-    (30000, 1001),
-    (24000, 1001),
-    (50, 1),
-    (60000, 1001),
-    (24, 1),
-    (30, 1),
-    (60, 1),
-    (15, 1),
-    (15000, 1001),
-    (12, 1),
-    (12000, 1001),
-    (25, 2),
-    (10, 1),
-    (20, 1),
-    (48, 1),
-    (48000, 1001),
-    (100, 1),
-    (120, 1),
-    (120000, 1001),
-    (5, 1),
-    (8, 1),
-    (15, 2),
-    (1, 1),
-];
+use crate::media::{Rate, time::USUAL};
 
 /// Stamps rounded to ticks, and stamps rounded to milliseconds first.
 const EXACT: i64 = 1;
@@ -46,8 +18,7 @@ pub fn measure(times: &[i64], told: Option<Rate>) -> (Option<Rate>, bool) {
     }
     let mut sorted = steps.clone();
     let (_, &mut middle, _) = sorted.select_nth_unstable(steps.len() / 2);
-    let usual = USUAL.iter().filter_map(|&(n, d)| Rate::new(n, d));
-    let candidates: Vec<Rate> = told.into_iter().chain(usual).collect();
+    let candidates: Vec<Rate> = told.into_iter().chain(USUAL).collect();
     for slack in [EXACT, MILLISECOND] {
         let near = |rate: &&Rate| {
             let ticks = i64::from(HERTZ) * i64::from(rate.denominator);
@@ -101,9 +72,9 @@ mod tests {
 
     #[test]
     fn rates_of_the_field_are_recognised() {
-        for &(n, d) in &USUAL {
-            let times = grid((n.into(), d.into()), 300, 1);
-            assert_eq!(measure(&times, None), (Rate::new(n, d), false), "{n}/{d}");
+        for rate in USUAL {
+            let times = grid((rate.numerator.into(), rate.denominator.into()), 300, 1);
+            assert_eq!(measure(&times, None), (Some(rate), false));
         }
         for (n, d) in [(25, 1), (30000, 1001), (24000, 1001), (24, 1), (30, 1)] {
             let times = grid((n, d), 300, 90);

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Bytes between which bisection ends, and in which a search goes back to a sync sample.
 const CHUNK: u64 = 256 << 10;
 /// One read of a probe.
-const BLOCK: usize = 32 << 10;
+const BLOCK: usize = 16 << 10;
 /// One read of a look at all packets.
 const SCAN: usize = 64 << 10;
 /// The end of a sample whose last packet was not met; see [`Search::close`].

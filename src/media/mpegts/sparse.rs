@@ -12,13 +12,15 @@ use crate::media::{Error, Kind};
 
 /// The beginning is looked at in steps, until there are samples enough to tell their rate, and every
 /// stream of pictures or sound was met: the first of them is where time begins.
-const STEP: u64 = 256 << 10;
+const STEP: u64 = 64 << 10;
 const SAMPLES: usize = 16;
 /// Further on fewer samples suffice, and further still streams that aren't there aren't waited for.
 const FEWER: (u64, usize) = (512 << 10, 6);
 const STREAMS: u64 = 8 << 20;
 /// How far is looked for any sample at all.
 const PATIENCE: u64 = 16 << 20;
+/// How much of the end is looked at first.
+const END: u64 = 256 << 10;
 /// Places looked at between beginning and end.
 const PLACES: u64 = 8;
 
@@ -70,7 +72,7 @@ fn middle(
     let Some(mut search) = Search::of(file.framing, pass, &gathered) else { return Ok(None) };
     let mut tail = file.begin;
     for k in 1..=PLACES {
-        let ahead = if k == PLACES { span.saturating_sub(STEP) } else { span / PLACES * k };
+        let ahead = if k == PLACES { span.saturating_sub(END) } else { span / PLACES * k };
         let at = file.begin + ahead / stride * stride;
         if at < seen || at <= tail {
             continue;
@@ -83,9 +85,9 @@ fn middle(
             (last, tail) = (time, place);
         }
     }
-    let near = length - tail <= 2 * STEP;
+    let near = length - tail <= 2 * END;
     let mut from =
-        if near { tail } else { file.begin + span.saturating_sub(STEP) / stride * stride };
+        if near { tail } else { file.begin + span.saturating_sub(END) / stride * stride };
     loop {
         let (end, ending) = ending(file, pass, from, last)?;
         if let [run] = &ending.runs[..] {

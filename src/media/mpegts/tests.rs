@@ -62,7 +62,9 @@ fn sparse(source: &dyn Source) -> TransportStream {
     let file = File::new(source).unwrap();
     let core = super::sparse::index(&file, &file.survey().unwrap()).unwrap().unwrap();
     assert!(matches!(core.frames, Frames::Search(_)));
-    TransportStream { core, read_whole: OnceLock::new() }
+    let film = TransportStream { core, read_whole: OnceLock::new() };
+    assert!(!film.is_in_memory());
+    film
 }
 
 #[test]

@@ -1,0 +1,178 @@
+//! Questions as they are written, and what a film answers that lies in memory.
+
+use super::{Film, Meaning, Question, Refusal, TimeRange, Unsent, command};
+use crate::media::{self, Index, Time, Timecode};
+use std::{fs, path::Path};
+
+fn film(name: &str) -> (Box<dyn Index>, Vec<u8>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    let bytes = fs::read(path).unwrap();
+    (media::open(&bytes).unwrap(), bytes)
+}
+
+fn asked(query: &str) -> (Meaning, Vec<Timecode>, Option<u64>) {
+    match Question::of(query).unwrap() {
+        Some(Question::Moments { meaning, asked, size }) => {
+            (meaning, asked.into_iter().map(|(_, timecode)| timecode).collect(), size)
+        }
+        other => panic!("{query}: {other:?}"),
+    }
+}
+
+#[test]
+fn queries_that_ask() {
+    use Meaning::{Elapsed, Own};
+    let seconds = |ticks, scale| Timecode::Seconds(Time::new(ticks, scale));
+    let label: Timecode = "01:00:00;02".parse().unwrap();
+    let (five, frame) = (seconds(5, 1), Timecode::Frame(2250));
+    for (query, meaning, timecodes, size) in [
+        ("at=5", Elapsed, vec![five], None),
+        ("at=1%3A30.5", Elapsed, vec![seconds(905, 10)], None),
+        ("at=%232250", Elapsed, vec![frame], None),
+        ("at=%205%20", Elapsed, vec![five], None),
+        ("token=a&at=5&x", Elapsed, vec![five], None),
+        ("tc=01:00:00;02", Own, vec![label], None),
+        ("tc=01%3A00%3A00%3B02", Own, vec![label], None),
+        ("at=5&at=%232250&size=10", Elapsed, vec![five, frame], Some(10)),
+        ("size=99999999999999999999&at=5", Elapsed, vec![five], Some(u64::MAX)),
+    ] {
+        assert_eq!(asked(query), (meaning, timecodes, size), "{query}");
+    }
+    for query in ["info", "info=", "a=b&info=1&c"] {
+        assert_eq!(Question::of(query).unwrap(), Some(Question::Info), "{query}");
+    }
+    for query in ["", "a", "At=5", "xat=5", "size=5", "a=at", "&&"] {
+        assert_eq!(Question::of(query).unwrap(), None, "{query}");
+    }
+}
+
+#[test]
+fn queries_that_can_not_be_meant() {
+    let many = ["at=5"; 101].join("&");
+    for (query, says) in [
+        ("at=", "empty"),
+        ("at", "empty"),
+        ("tc=&tc=1", "empty"),
+        ("at=soon", "not a number"),
+        ("at=1:2:3:4:5", "no timecode"),
+        ("at=-1", "not a number"),
+        ("at=00:01:99", "99 seconds"),
+        ("at=%", "hexadecimal"),
+        ("at=%3", "hexadecimal"),
+        ("at=%zz", "hexadecimal"),
+        ("at=%ff", "no text"),
+        ("at=5%00", "no text"),
+        ("at=5&tc=00:00:05:00", "mean two things"),
+        ("info&at=5", "by itself"),
+        ("info&size=5", "belongs to"),
+        ("at=5&size=0", "1 byte or more"),
+        ("at=5&size=", "number of bytes"),
+        ("at=5&size=-5", "number of bytes"),
+        ("at=5&size=1e6", "number of bytes"),
+        ("at=5&size=5&size=5", "twice"),
+        (&many, "at most 100"),
+    ] {
+        match Question::of(query) {
+            Err(Refusal::Malformed(why)) => assert!(why.contains(says), "{query}: {why}"),
+            other => panic!("{query}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn ranges_of_times() {
+    let (index, bytes) = film("moov-first.mp4");
+    let film = Film { index: &*index, source: &bytes };
+    // A sync sample each 50 frames, at 25 frames a second.
+    for (range, from, to) in [
+        ("npt=0-", 0, 250),
+        ("npt=-2", 0, 50),
+        ("npt=5-", 100, 250),
+        ("npt=5-6", 100, 150),
+        ("npt=5.01-5.02", 100, 126),
+        ("npt=0:05-0:06.001", 100, 151),
+        ("npt=00:00:05-99", 100, 250),
+        ("NPT = 8 - ", 200, 250),
+        ("smpte=00:00:05:00-00:00:06:00", 100, 150),
+        ("smpte=00:00:05-00:00:06", 100, 150),
+        ("smpte-25=00:00:05:01-00:00:05:02", 100, 127),
+        // Frame 15 of a second of 30 is half a second.
+        ("smpte-30=00:00:04:15-00:00:05:15", 100, 138),
+        ("smpte-30-drop=00:00:06;00-", 150, 250),
+        ("smpte-30-drop=00:00:06:00-", 150, 250),
+    ] {
+        let asked = TimeRange::parse(range).unwrap_or_else(|| panic!("{range} is none"));
+        let sent = film.span(&asked).unwrap_or_else(|why| panic!("{range}: {why:?}"));
+        let time = |frame| Time::new(frame, 25);
+        assert_eq!((sent.from, sent.to), (time(from), time(to)), "{range}");
+        let first = index.frame(&bytes, from as u64).unwrap().unwrap().frame.span.start;
+        assert_eq!(sent.bytes.start, first, "{range}");
+        let spans =
+            (from..to).map(|at| index.frame(&bytes, at as u64).unwrap().unwrap().frame.span);
+        assert_eq!(sent.bytes.end, spans.map(|span| span.end).max().unwrap(), "{range}");
+    }
+}
+
+#[test]
+fn ranges_of_times_that_show_nothing() {
+    let (index, bytes) = film("moov-first.mp4");
+    let film = Film { index: &*index, source: &bytes };
+    for (range, says) in [
+        ("npt=10-", "10 s long"),
+        ("npt=99-100", "10 s long"),
+        ("npt=5-5", "ends where it begins"),
+        ("npt=7-3", "ends where it begins"),
+        ("npt=-0", "ends where it begins"),
+        ("smpte=00:00:05:25-", "count 0 to 24"),
+        ("smpte=00:00:05;00-", "no drop-frame"),
+        ("smpte-30-drop=00:01:00;00-", "there is no"),
+        ("smpte-25=00:00:10:00-", "10 s long"),
+    ] {
+        let asked = TimeRange::parse(range).unwrap_or_else(|| panic!("{range} is none"));
+        match film.span(&asked) {
+            Err(Unsent::Unsatisfiable(why)) => assert!(why.contains(says), "{range}: {why}"),
+            other => panic!("{range}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_no_range_of_times() {
+    for range in [
+        "",
+        "npt",
+        "npt=",
+        "npt=-",
+        "npt=5",
+        "npt=a-b",
+        "npt=5-6,7-8",
+        "npt=5-6-7",
+        "npt=#5-",
+        "npt=00:00:05:00-",
+        "smpte=5-6",
+        "smpte-25=00:00:05;00-",
+        "smpte-24=00:00:05:00-",
+        "clock=\"2009-07-26T11:19:01Z\"-",
+        "npt=5-6;include-setup",
+    ] {
+        assert_eq!(TimeRange::parse(range), None, "{range}");
+    }
+}
+
+#[test]
+fn a_mapping_tells_times_and_bytes() {
+    let (index, bytes) = film("moov-first.mp4");
+    let film = Film { index: &*index, source: &bytes };
+    let sent = film.span(&TimeRange::parse("npt=5.5-5.7").unwrap()).unwrap();
+    let says = sent.mapping(218_084);
+    assert_eq!(says, "{ t:npt 4-5.72/0-10 } = { bytes 90246-127859/218084 }");
+}
+
+#[test]
+fn a_file_that_can_not_be_asked_is_a_sentence() {
+    for (path, says) in [("/no/such/film", "cannot open"), ("/dev", "is not a file")] {
+        let error = command::ask(Path::new(path), &Question::Info, false).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains(path) && error.contains(says), "{error}");
+    }
+}

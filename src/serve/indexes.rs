@@ -1,0 +1,333 @@
+//! The indexes of films: each made once, off the runtime, for all who wait for it. Bounded by bytes.
+//!
+//! ```text
+//! known? ── yes ─> asked here, or off the runtime where that takes reads
+//!   no ──> being made? ── yes ─> wait     no ─> make it; looked at before and after: is it still the file?
+//! ```
+
+use super::{App, off_runtime::OffRuntime};
+use crate::{
+    media::{self, Error, Index, Source},
+    seek::Film,
+    store::{Asset, Cache, Drift, Identity},
+    telemetry::metrics::Why,
+};
+use quick_cache::{OptionsBuilder, Weighter, sync};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::sleep,
+    time::Duration,
+};
+use tokio::{
+    select,
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+};
+
+/// Indexes made at once of local files, and as many again of remote ones, so that these hold only each other up.
+const MAKING: usize = 2;
+
+/// Questions to one index at once that read its file.
+const READING: usize = 4;
+
+/// What an entry takes beside its index, in bytes.
+const ENTRY: u64 = 512;
+
+/// How often a file is read that is being written to.
+const ATTEMPTS: u32 = 4;
+
+/// A write bears the time of the kernel's last tick, and two within one tick look alike. So a file that was written
+/// to just now is read when its tick is over: what is written to it then is seen.
+const TICK: Duration = Duration::from_millis(20);
+
+/// A value of this type is a film's index, for all who ask it.
+pub(super) struct Indexed {
+    index: Box<dyn Index>,
+    turns: Arc<Semaphore>,
+}
+
+/// A value of this type is why there is no index, or no answer from one.
+#[derive(Clone, Debug)]
+pub(super) enum NoIndex {
+    Film(Arc<Error>),
+    /// The file was written to meanwhile.
+    Changed,
+}
+
+pub(super) type Made = Result<Arc<Indexed>, NoIndex>;
+
+/// A value of this type keeps indexes by the state of the file that they are of, as many as fit into its bytes, and
+/// why files have none.
+pub(super) struct Indexes {
+    kept: sync::Cache<Identity, Kept, Weigh>,
+    /// Those that are being made, with who tells of them.
+    making: Mutex<HashMap<Identity, Arc<watch::Sender<Option<Made>>>>>,
+    local: Arc<Semaphore>,
+    remote: Arc<Semaphore>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    made: Made,
+    weight: u64,
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<Identity, Kept> for Weigh {
+    fn weight(&self, _: &Identity, kept: &Kept) -> u64 {
+        kept.weight
+    }
+}
+
+impl Indexes {
+    /// None yet; `room` is the most that all of them may hold, in bytes.
+    pub(super) fn new(room: u64) -> Indexes {
+        let mut options = OptionsBuilder::new();
+        // One shard: an index may then be as large as the room is.
+        let options = options.shards(1).weight_capacity(room).estimated_items_capacity(64);
+        let options = options.build().expect("every option that has no default is given");
+        let (hash, life) = (Default::default(), Default::default());
+        let turns = || Arc::new(Semaphore::new(MAKING));
+        Indexes {
+            kept: sync::Cache::with_options(options, Weigh, hash, life),
+            making: Mutex::default(),
+            local: turns(),
+            remote: turns(),
+        }
+    }
+
+    /// How many are held, and their bytes.
+    pub(super) fn census(&self) -> (u64, u64) {
+        let held = self.kept.iter().filter(|(_, kept)| kept.made.is_ok()).count();
+        (held as u64, self.kept.weight())
+    }
+
+    /// Lets go of those whose file is no longer open: it is gone, or is another now.
+    pub(super) fn sweep<T>(&self, open: &Cache<T>) {
+        self.kept.retain(|identity, _| open.is_alive(identity));
+    }
+
+    /// What is known of the film, if anything is.
+    pub(super) fn known(&self, asset: &Asset) -> Option<Made> {
+        self.kept.get(asset.identity()).map(|kept| kept.made)
+    }
+
+    fn making(&self) -> MutexGuard<'_, HashMap<Identity, Arc<watch::Sender<Option<Made>>>>> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, identity: Identity, made: &Made) {
+        let more = match made {
+            Ok(indexed) => indexed.index.weight(),
+            Err(NoIndex::Film(error)) => match &**error {
+                // It may be well the next time.
+                Error::Io(_) => return,
+                Error::Broken { what, .. } => what.capacity(),
+                Error::Unknown | Error::NoTrack => 0,
+            },
+            Err(NoIndex::Changed) => return,
+        };
+        let weight = ENTRY + more as u64;
+        self.kept.insert(identity, Kept { made: made.clone(), weight });
+    }
+
+    /// Weighs an index again that may have grown by answering.
+    fn weigh_again(&self, identity: &Identity, indexed: &Arc<Indexed>) {
+        let weight = ENTRY + indexed.index.weight() as u64;
+        let made = Ok(indexed.clone());
+        // Not where it was let go of meanwhile.
+        if self.kept.peek(identity).is_some_and(|kept| kept.weight != weight) {
+            let _ = self.kept.replace(*identity, Kept { made, weight }, true);
+        }
+    }
+}
+
+/// The index of a film: the one there is, or a new one, which others wait for, too. It is finished although who
+/// asked first may leave.
+pub(super) async fn of(app: &Arc<App>, asset: &Arc<Asset>) -> Made {
+    let mut told = {
+        let mut making = app.indexes.making();
+        if let Some(made) = app.indexes.known(asset) {
+            return made;
+        }
+        match making.get(asset.identity()) {
+            Some(tell) => tell.subscribe(),
+            None => {
+                let (tell, told) = watch::channel(None);
+                let tell = Arc::new(tell);
+                making.insert(*asset.identity(), tell.clone());
+                tokio::spawn(make(app.clone(), asset.clone(), tell));
+                told
+            }
+        }
+    };
+    let made = told.wait_for(Option::is_some).await;
+    // It ends untold only where the server stops.
+    made.ok().and_then(|made| made.clone()).unwrap_or(Err(NoIndex::Changed))
+}
+
+async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<Made>>>) {
+    let indexes = &app.indexes;
+    let turns = if asset.remote() { &indexes.remote } else { &indexes.local };
+    let turn = loop {
+        select! {
+            turn = turns.clone().acquire_owned() => break turn,
+            () = tell.closed() => {
+                let mut making = indexes.making();
+                // So that clients who come and go leave no queue behind.
+                if tell.receiver_count() == 0 {
+                    making.remove(asset.identity());
+                    return;
+                }
+            }
+        }
+    };
+    let of = asset.clone();
+    let work = spawn_blocking(move || {
+        let made = read(&of);
+        drop(turn);
+        made
+    });
+    let made = match work.await {
+        Ok(made) => made.map(|(index, same)| {
+            let turns = Arc::new(Semaphore::new(READING));
+            (Arc::new(Indexed { index, turns }), same)
+        }),
+        Err(error) => Err(unreadable(io::Error::other(error))),
+    };
+    let (made, same) = match made {
+        Ok((indexed, same)) => (Ok(indexed), same),
+        Err(no) => (Err(no), true),
+    };
+    match &made {
+        Ok(_) => app.metrics.indexes_made.inc(),
+        Err(no) => app.metrics.indexes_failed.get_or_create(&Why { why: no.word() }).inc(),
+    };
+    let mut making = indexes.making();
+    if same {
+        indexes.keep(*asset.identity(), &made);
+    }
+    making.remove(asset.identity());
+    drop(making);
+    tell.send_replace(Some(made));
+}
+
+/// Makes the index of a file, if it stays what it is; tells whether it is the very state that was opened. Waits for
+/// the disk.
+fn read(asset: &Arc<Asset>) -> Result<(Box<dyn Index>, bool), NoIndex> {
+    match steadily(asset, || media::open(&OnDisk(asset))) {
+        Ok(Some((Ok(index), same))) => Ok((index, same)),
+        Ok(Some((Err(error), _))) => Err(NoIndex::Film(Arc::new(error))),
+        Ok(None) => Err(NoIndex::Changed),
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+/// Does `work`, which reads the file, while nobody writes to it: again, where somebody did. One that grows all the
+/// time is trusted at last, as [`Drift::Grew`] is. None where the bytes that were opened are gone or are others; else
+/// whether the file is in the very state that was opened. May wait.
+fn steadily<T>(asset: &Asset, work: impl Fn() -> T) -> io::Result<Option<(T, bool)>> {
+    let stands = || {
+        let drift = if asset.remote() { asset.drift_synced()? } else { asset.drift()? };
+        Ok::<_, io::Error>(matches!(drift, Drift::None | Drift::Grew))
+    };
+    for attempt in 1..=ATTEMPTS {
+        let before = asset.now()?;
+        if before.size < asset.length() {
+            break;
+        }
+        if let Ok(age) = before.modified().elapsed() {
+            sleep(TICK.saturating_sub(age));
+        }
+        if !stands()? {
+            // An append begins like this, too.
+            sleep(TICK);
+            continue;
+        }
+        let done = work();
+        let steady = asset.now()? == before;
+        if (steady || attempt == ATTEMPTS) && stands()? {
+            return Ok(Some((done, steady && before == *asset.identity())));
+        }
+    }
+    Ok(None)
+}
+
+impl Indexed {
+    /// The answer of an index that needs no file for it; none of one that reads.
+    pub(super) fn at_once<T>(
+        &self,
+        asset: &Arc<Asset>,
+        question: impl FnOnce(Film<'_>) -> T,
+    ) -> Option<T> {
+        let film = Film { index: &*self.index, source: &OnDisk(asset) };
+        self.index.is_in_memory().then(|| question(film))
+    }
+}
+
+/// The answer of an index that may have to read its file, and of the file as it was when it was indexed.
+pub(super) async fn ask<T: Send + 'static>(
+    app: &App,
+    asset: &Arc<Asset>,
+    indexed: &Arc<Indexed>,
+    question: impl Fn(Film<'_>) -> T + Send + 'static,
+) -> Result<T, NoIndex> {
+    if let Some(answer) = indexed.at_once(asset, &question) {
+        return Ok(answer);
+    }
+    let Ok(turn) = indexed.turns.clone().acquire_owned().await else {
+        return Err(NoIndex::Changed);
+    };
+    let (of, with) = (asset.clone(), indexed.clone());
+    let work = OffRuntime::start(move || {
+        let answer = steadily(&of, || question(Film { index: &*with.index, source: &OnDisk(&of) }));
+        drop(turn);
+        answer
+    });
+    match work.await.map_err(unreadable)? {
+        Some((answer, _)) => {
+            app.indexes.weigh_again(asset.identity(), indexed);
+            Ok(answer)
+        }
+        None => {
+            app.indexes.kept.remove(asset.identity());
+            Err(NoIndex::Changed)
+        }
+    }
+}
+
+fn unreadable(error: io::Error) -> NoIndex {
+    NoIndex::Film(Arc::new(Error::Io(error)))
+}
+
+impl NoIndex {
+    /// Why, for the counters.
+    fn word(&self) -> &'static str {
+        match self {
+            NoIndex::Changed => "changed",
+            NoIndex::Film(error) => match &**error {
+                Error::Unknown => "unknown",
+                Error::NoTrack => "empty",
+                Error::Broken { .. } => "broken",
+                Error::Io(_) => "unreadable",
+            },
+        }
+    }
+}
+
+/// A value of this type reads an asset's file by position, never through its mapping.
+struct OnDisk<'a>(&'a Arc<Asset>);
+
+impl Source for OnDisk<'_> {
+    fn length(&self) -> u64 {
+        self.0.length()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+}

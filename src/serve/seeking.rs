@@ -1,0 +1,224 @@
+//! Requests by time: `?at=`, `?tc=`, `?info`, and `Range: t:npt=...`. From an index to a response.
+
+use super::{
+    answer::{Answer, With},
+    body::Body,
+    indexes::{self, NoIndex},
+    service::{Answering, Detail, Service},
+};
+use crate::{
+    media::Error,
+    pages::{self, Problem},
+    plan::{self, BYTES_AND_TIMES, Part, Translated, plan, plan_times},
+    seek::{Film, Moment, Question, Refusal, TimeRange, Unsent},
+    store::cache::Opened,
+};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{ACCEPT_RANGES, CACHE_CONTROL, RETRY_AFTER},
+};
+use serde::Serialize;
+use std::{sync::Arc, time::SystemTime};
+
+/// What marks the tag of an answer off from that of its film. Another version may answer in other words.
+const MARK: &str = concat!("seek-", env!("CARGO_PKG_VERSION"));
+
+/// A value of this type is a request to a film that was found.
+pub(super) struct ToFilm {
+    pub(super) answer: Answer,
+    pub(super) method: plan::Method,
+    pub(super) headers: HeaderMap,
+    pub(super) film: Arc<Opened<Detail>>,
+}
+
+impl Service {
+    /// What a request asks of a film's time, answered; the request again, where it asks nothing of it.
+    pub(super) fn seek(
+        &self,
+        answer: Answer,
+        method: plan::Method,
+        request: &Request<()>,
+        film: &Arc<Opened<Detail>>,
+    ) -> Result<Answering, Answer> {
+        let to_film = |answer| {
+            let headers = request.headers().clone();
+            ToFilm { answer, method, headers, film: film.clone() }
+        };
+        match Question::of(request.uri().query().unwrap_or_default()) {
+            Ok(None) => {}
+            Ok(Some(question)) => return Ok(self.question(to_film(answer), question)),
+            Err(refusal) => return Ok(refused(answer, &refusal).into()),
+        }
+        let range = plan::times(method, request.headers()).and_then(TimeRange::parse);
+        match range {
+            Some(range) => Ok(self.times(to_film(answer), range)),
+            None => Err(answer),
+        }
+    }
+
+    fn question(&self, to: ToFilm, question: Question) -> Answering {
+        let asset = &to.film.asset;
+        match self.app.indexes.known(asset) {
+            Some(Err(no)) => return without_index(to.answer, &no).into(),
+            Some(Ok(indexed)) => {
+                if let Some(reply) = indexed.at_once(asset, |film| reply(film, &question)) {
+                    to.film.detail.note_times();
+                    return self.say(to, reply).into();
+                }
+            }
+            None => {}
+        }
+        let service = self.clone();
+        Answering::later(async move {
+            match service.ask(&to.film, move |film| reply(film, &question)).await {
+                Ok(reply) => service.say(to, reply),
+                Err(no) => without_index(to.answer, &no),
+            }
+        })
+    }
+
+    fn times(&self, to: ToFilm, range: TimeRange) -> Answering {
+        let asset = &to.film.asset;
+        match self.app.indexes.known(asset) {
+            Some(Err(_)) => return self.send(to, None).into(),
+            Some(Ok(indexed)) => {
+                if let Some(sent) = indexed.at_once(asset, |film| translated(film, &range)) {
+                    to.film.detail.note_times();
+                    return self.send(to, sent).into();
+                }
+            }
+            None => {}
+        }
+        let service = self.clone();
+        Answering::later(async move {
+            let sent = service.ask(&to.film, move |film| translated(film, &range)).await;
+            service.send(to, sent.ok().flatten())
+        })
+    }
+
+    /// Asks a film's index, which is made where there is none.
+    async fn ask<T: Send + 'static>(
+        &self,
+        film: &Opened<Detail>,
+        question: impl Fn(Film<'_>) -> T + Send + 'static,
+    ) -> Result<T, NoIndex> {
+        let indexed = indexes::of(&self.app, &film.asset).await?;
+        film.detail.note_times();
+        indexes::ask(&self.app, &film.asset, &indexed, question).await
+    }
+
+    /// The answer to a question, with the validators of its film.
+    fn say(&self, to: ToFilm, reply: Result<Bytes, Refusal>) -> Response<Body> {
+        let ToFilm { answer, method, headers, film } = to;
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(refusal) => return refused(answer, &refusal),
+        };
+        let json = HeaderValue::from_static(pages::JSON);
+        let length = reply.len() as u64;
+        let of = film.detail.representation.derived(length, MARK, json);
+        let mut plan = plan(method, &headers, &of, SystemTime::now());
+        let parts = plan.parts.map(|part| match part {
+            Part::Span(span) => Part::Bytes(reply.slice(span.start as usize..span.end as usize)),
+            composed => composed,
+        });
+        plan.parts = parts.collect::<Vec<_>>().into();
+        let fresh = HeaderValue::from_static("no-cache");
+        answer.film(plan, film.asset.clone(), &self.ledger).with(CACHE_CONTROL, fresh)
+    }
+
+    /// The bytes of a range of times; the whole film, as if none had been asked for, where it gives none.
+    fn send(&self, to: ToFilm, sent: Option<Translated>) -> Response<Body> {
+        let ToFilm { answer, method, headers, film } = to;
+        let (of, now) = (&film.detail.representation, SystemTime::now());
+        let mut plan = match sent {
+            Some(times) => plan_times(method, &headers, of, now, times),
+            None => plan(method, &headers, of, now),
+        };
+        if film.detail.has_times() {
+            plan.headers.insert(ACCEPT_RANGES, BYTES_AND_TIMES);
+        }
+        answer.film(plan, film.asset.clone(), &self.ledger)
+    }
+}
+
+/// The answer to a question as JSON.
+fn reply(film: Film<'_>, question: &Question) -> Result<Bytes, Refusal> {
+    Ok(match question {
+        Question::Info => json(&film.info()?),
+        Question::Moments { meaning, asked, size } => json(&film.moments(*meaning, asked, *size)?),
+    })
+}
+
+fn json(answer: &impl Serialize) -> Bytes {
+    Bytes::from(serde_json::to_vec(answer).expect("its keys are strings"))
+}
+
+/// What a range of times is in bytes; none where the film can't tell.
+fn translated(film: Film<'_>, range: &TimeRange) -> Option<Translated> {
+    let length = film.source.length();
+    match film.span(range) {
+        Ok(mut sent) => {
+            sent.bytes.end = sent.bytes.end.min(length);
+            let mapping = HeaderValue::try_from(sent.mapping(length)).ok()?;
+            (!sent.bytes.is_empty()).then_some(Translated::Bytes { span: sent.bytes, mapping })
+        }
+        Err(Unsent::Unsatisfiable(why)) => Some(Translated::Nothing(why)),
+        Err(Unsent::Film(_)) => None,
+    }
+}
+
+/// What a problem of this kind says beside its sentence.
+#[derive(Default, Serialize)]
+struct More {
+    /// Where in the file it is broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    byte_offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<Moment>,
+}
+
+fn problem(answer: Answer, status: StatusCode, detail: String, more: More) -> Response<Body> {
+    answer.composed(status, pages::PROBLEM, Problem::new(status, detail, more).json())
+}
+
+fn refused(answer: Answer, refusal: &Refusal) -> Response<Body> {
+    let (detail, more) = (refusal.to_string(), More::default());
+    match refusal {
+        Refusal::Malformed(_) => problem(answer, StatusCode::BAD_REQUEST, detail, more),
+        Refusal::PastTheEnd { .. } => {
+            let more = More { duration: refusal.duration(), ..more };
+            problem(answer, StatusCode::RANGE_NOT_SATISFIABLE, detail, more)
+        }
+        Refusal::Film(error) => match &**error {
+            Error::Unknown | Error::NoTrack => {
+                problem(answer, StatusCode::UNSUPPORTED_MEDIA_TYPE, detail, more)
+            }
+            Error::Broken { offset, .. } => {
+                let more = More { byte_offset: Some(*offset), ..more };
+                problem(answer, StatusCode::UNPROCESSABLE_ENTITY, detail, more)
+            }
+            Error::Io(error) => {
+                tracing::error!("a film could not be read: {error}");
+                // The cause is the operator's to know.
+                come_back(answer, "the film can't be read now: come back later")
+            }
+        },
+    }
+}
+
+fn without_index(answer: Answer, no: &NoIndex) -> Response<Body> {
+    match no {
+        NoIndex::Film(error) => refused(answer, &Refusal::Film(error.clone())),
+        NoIndex::Changed => {
+            come_back(answer, "the film was written to while it was read: ask again")
+        }
+    }
+}
+
+fn come_back(answer: Answer, why: &str) -> Response<Body> {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let soon = HeaderValue::from_static("1");
+    problem(answer, status, why.into(), More::default()).with(RETRY_AFTER, soon)
+}

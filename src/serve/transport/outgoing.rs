@@ -1,0 +1,407 @@
+//! Films on their way out. Each system call sends bytes that are in memory, of a file that was looked
+//! at a moment before; the last byte of an answer waits until all before it are beyond change.
+
+use super::{Transport, receiver::Receiver};
+use crate::{
+    serve::{
+        exchange::Cut,
+        ledger::{Loan, settle},
+        off_runtime::OffRuntime,
+    },
+    store::{Drift, residency},
+    telemetry::metrics::SentBy,
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{SendAncillaryBuffer, SendFlags, sendmsg},
+};
+use socket2::SockRef;
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    time::{Instant, Sleep, sleep},
+};
+
+/// Slices written by one call; hyper hands over no more.
+pub(super) const SLICES: usize = 64;
+
+/// The most of a film that one system call is given, in bytes. The more of it a socket takes at once,
+/// the less often its reader has to be woken.
+pub(super) const WINDOW: usize = 4 * 1024 * 1024;
+
+/// The least that is made sure of before a call, where the last one was given little room, in bytes.
+const LEAST: usize = 256 * 1024;
+
+/// The largest span that is fetched from a disk before any of it is sent, and how much behind it is
+/// read ahead meanwhile, in bytes.
+const FETCH: u64 = 128 * 1024;
+const AHEAD: u64 = 512 * 1024;
+
+/// An answer longer than this leaves by `sendfile`, a shorter one by vectored writes, which copy into
+/// the socket, the head with the first. Where the two cost the same was measured (`versus`).
+const LENT: u64 = 2 * 1024 * 1024;
+
+/// An answer of so many bytes is one copy of some microseconds: nothing of it is held back, and a file
+/// that was looked at so lately, when its request came in, is not looked at again.
+const SHORT: u64 = 16 * 1024;
+const LATELY: Duration = Duration::from_micros(100);
+
+/// What an answer longer than this leaves mapped of the film is let go of, or a film that is streamed
+/// would count as memory of the process.
+const VIEWED: u64 = 256 * 1024;
+
+/// A file whose time has changed and whose length has not is looked at again after this long, so
+/// often: an append sets the time a moment before the length.
+const SECOND_LOOK: Duration = Duration::from_millis(20);
+const SECOND_LOOKS: u8 = 3;
+
+/// How soon a receiver on this machine is asked again how much it has read, at first and at last.
+const SOON: Duration = Duration::from_millis(1);
+const LATE: Duration = Duration::from_millis(50);
+
+/// A value of this type is how far a connection is with what it sends of films.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    receiver: Option<Receiver>,
+    /// Whether `sendfile` lent the socket pages of a file that may still wait there, or at the
+    /// receiver: what is written to the file shows in them.
+    lent: bool,
+    /// Whether the socket keeps what doesn't fill a segment (TCP_CORK), so that the calls that an
+    /// answer takes leave no trace in how it is cut into segments.
+    corked: bool,
+    /// Whether the socket was told to take bytes only when none wait in it.
+    draining: bool,
+    /// How much the next call is given at most; 0 before the first.
+    window: usize,
+    /// A fetch under way, and then the end of what it fetched in the file.
+    fetch: Option<OffRuntime<u64>>,
+    pause: Option<Pin<Box<Sleep>>>,
+    /// How often a file that may be about to grow was looked at again.
+    second_looks: u8,
+    /// What the receiver had not read when it was last asked, since when, and how soon it is asked
+    /// again.
+    unread: Option<(u64, Instant, Duration)>,
+}
+
+impl Transport {
+    /// Sends of `slices`, the one at `at` being the next loan, what one system call takes.
+    pub(super) fn poll_lent(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        at: usize,
+    ) -> Poll<io::Result<usize>> {
+        let ledger = self.ledger.clone();
+        let mut loans = ledger.lock();
+        let next = &mut loans[0];
+        if self.stream.poll_write_ready(cx)?.is_pending() {
+            // It may be long until there is room, and memory may be taken for other things.
+            next.resident = 0;
+            return Poll::Pending;
+        }
+        let by = self.way(next);
+        ready!(self.poll_beyond_change(cx, next))?;
+        ready!(self.poll_resident(cx, next))?;
+        let looked_at = next.answer <= SHORT
+            && !next.asset.remote()
+            && next.asset.settles_in().is_none()
+            && next.exchange.age() < LATELY;
+        if !looked_at {
+            ready!(self.poll_unharmed(cx, next))?;
+        }
+        let before: usize = slices[..at].iter().map(|slice| slice.len()).sum();
+        if by == SentBy::Sendfile {
+            self.cork(!next.live)?;
+            if at > 0 {
+                return self
+                    .poll_try(cx, before, |stream| send_with_more_to_come(stream, &slices[..at]));
+            }
+            let length = self.sendable(next);
+            let (asset, offset) = (next.asset.clone(), next.span(0).start);
+            match ready!(self.poll_try(cx, length, |stream| asset.send(stream, offset, length))) {
+                Ok(0) => {
+                    next.exchange.cut(Cut::Shrank);
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+                Ok(sent) => {
+                    self.outgoing.lent = true;
+                    self.learn_window(sent, length);
+                    settle(&mut loans, sent, by);
+                    return Poll::Ready(Ok(sent));
+                }
+                Err(_) if !asset.sends() => next.exchange.note_fallback(),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let length = self.sendable(next);
+        let mut gathered = [IoSlice::new(&[]); SLICES];
+        gathered[..at].copy_from_slice(&slices[..at]);
+        gathered[at] = IoSlice::new(next.bytes(length));
+        let more = length < next.left() || !(next.last || next.live);
+        let sent = ready!(self.poll_try(cx, before + length, |stream| match more {
+            true => send_with_more_to_come(stream, &gathered[..=at]),
+            false => send(stream, &gathered[..=at]),
+        }))?;
+        let of_loan = sent.saturating_sub(before);
+        self.learn_window(of_loan, length);
+        if next.answer > VIEWED {
+            next.asset.mapping().forget(next.span(of_loan));
+        }
+        settle(&mut loans, of_loan, SentBy::Writev);
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Notes how many bytes of `given` a call took: the next is given no more than it may take.
+    fn learn_window(&mut self, taken: usize, given: usize) {
+        let twice = if taken < given { taken * 2 } else { self.window() * 2 };
+        self.outgoing.window = twice.clamp(LEAST, WINDOW);
+    }
+
+    fn window(&self) -> usize {
+        if self.outgoing.window == 0 { WINDOW } else { self.outgoing.window }
+    }
+
+    /// How the next bytes of `next` leave.
+    fn way(&mut self, next: &Loan) -> SentBy {
+        let lends = self.sendfile
+            && next.answer > LENT
+            && !is_last_byte(next)
+            // A remote file system may be asked at each call whether what it holds is still true.
+            && !next.asset.remote()
+            && next.asset.sends();
+        if !lends {
+            return SentBy::Writev;
+        }
+        let sockets = &next.exchange.app().sockets;
+        let receiver =
+            *self.outgoing.receiver.get_or_insert_with(|| Receiver::of(&self.stream, sockets));
+        if receiver == Receiver::Hidden { SentBy::Writev } else { SentBy::Sendfile }
+    }
+
+    /// How many bytes of `next` may leave now.
+    ///
+    /// The last byte of an answer that is not short is held back until all before it was taken by the kernel: then the
+    /// file is looked at once more, and a client whose file was rewritten or cut short under it
+    /// never gets the byte that would make its answer seem whole.
+    fn sendable(&self, next: &Loan) -> usize {
+        let held_back = usize::from(next.last && next.left() > 1 && next.answer > SHORT);
+        let in_memory = next.resident.saturating_sub(next.span(0).start);
+        let in_memory = usize::try_from(in_memory).unwrap_or(usize::MAX);
+        (next.left() - held_back).min(self.window()).min(in_memory)
+    }
+
+    /// Ready when the next bytes of `next` are in memory.
+    fn poll_resident(&mut self, cx: &mut Context<'_>, next: &mut Loan) -> Poll<io::Result<()>> {
+        let metrics = &next.exchange.app().metrics;
+        if self.outgoing.fetch.is_none() {
+            let window = next.span(next.left().min(self.window()));
+            if next.resident > window.start {
+                return Poll::Ready(Ok(()));
+            }
+            if !next.asset.remote() && residency::resident(&next.asset, window.clone()) {
+                metrics.windows_resident.inc();
+                next.resident = window.end;
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let fetch = self.outgoing.fetch.get_or_insert_with(|| fetch(next));
+        let fetched = ready!(Pin::new(fetch).poll(cx));
+        self.outgoing.fetch = None;
+        metrics.windows_fetched.inc();
+        next.resident = fetched?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when no rewrite of the file can show in what was sent, if all that is left is the last
+    /// byte.
+    fn poll_beyond_change(
+        &mut self,
+        cx: &mut Context<'_>,
+        next: &mut Loan,
+    ) -> Poll<io::Result<()>> {
+        if !self.outgoing.lent || !is_last_byte(next) {
+            return Poll::Ready(Ok(()));
+        }
+        self.cork(false)?;
+        loop {
+            ready!(self.poll_pause(cx));
+            let receiver = self.outgoing.receiver.unwrap_or(Receiver::Elsewhere);
+            match receiver.unread(&next.exchange.app().sockets)? {
+                Some(0) => break,
+                Some(unread) => {
+                    next.resident = 0;
+                    self.wait_for_reader(unread)?;
+                }
+                None => {
+                    ready!(self.poll_drained(cx))?;
+                    break;
+                }
+            }
+        }
+        self.outgoing.lent = false;
+        self.outgoing.unread = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sets the pause after which a receiver on this machine is asked again; fails if it has not read
+    /// for the write time-out.
+    fn wait_for_reader(&mut self, unread: u64) -> io::Result<()> {
+        let now = Instant::now();
+        let (since, soon) = match self.outgoing.unread {
+            Some((before, since, soon)) if before == unread => (since, (soon * 2).min(LATE)),
+            _ => (now, SOON),
+        };
+        if now - since > self.limits.write_timeout {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.outgoing.unread = Some((unread, since, soon));
+        self.outgoing.pause = Some(Box::pin(sleep(soon)));
+        Ok(())
+    }
+
+    /// Ready when all bytes given to the socket are on their way.
+    fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.outgoing.draining {
+            self.outgoing.draining = true;
+            // Of TCP_NOTSENT_LOWAT, 1 means that the socket is writable when nothing is unsent, 0 is
+            // the system's default.
+            SockRef::from(&self.stream).set_tcp_notsent_lowat(1)?;
+        }
+        ready!(self.poll_try(cx, 0, |stream| is_writable(stream).map(|()| 0)))?;
+        self.outgoing.draining = false;
+        SockRef::from(&self.stream).set_tcp_notsent_lowat(0)?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Looks at the file behind `next`: ready when it may be sent, or must not be.
+    fn poll_unharmed(&mut self, cx: &mut Context<'_>, next: &Loan) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_pause(cx));
+            if let Some(soon) = next.asset.settles_in() {
+                self.outgoing.pause = Some(Box::pin(sleep(soon)));
+                continue;
+            }
+            // A failed look counts as a file that is gone.
+            let why = match next.asset.drift().unwrap_or(Drift::Shrank) {
+                Drift::None | Drift::Grew => {
+                    self.outgoing.second_looks = 0;
+                    return Poll::Ready(Ok(()));
+                }
+                Drift::Touched if self.outgoing.second_looks < SECOND_LOOKS => {
+                    self.outgoing.second_looks += 1;
+                    self.outgoing.pause = Some(Box::pin(sleep(SECOND_LOOK)));
+                    continue;
+                }
+                Drift::Touched => Cut::Rewritten,
+                Drift::Shrank => Cut::Shrank,
+            };
+            next.exchange.cut(why);
+            return Poll::Ready(Err(io::Error::other("the file changed while it was sent")));
+        }
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = &mut self.outgoing.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.outgoing.pause = None;
+        }
+        Poll::Ready(())
+    }
+
+    fn cork(&mut self, corked: bool) -> io::Result<()> {
+        if self.outgoing.corked != corked {
+            SockRef::from(&self.stream).set_tcp_cork(corked)?;
+            self.outgoing.corked = corked;
+        }
+        Ok(())
+    }
+
+    /// Does `work`, which gives `wanted` bytes to the socket, once: when it took less, the next
+    /// attempt waits until it has room again.
+    fn poll_try(
+        &self,
+        cx: &mut Context<'_>,
+        wanted: usize,
+        work: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        match self.stream.try_io(Interest::WRITABLE, || work(&self.stream)) {
+            Ok(taken) => {
+                if taken < wanted {
+                    let _ = self.stream.try_io(Interest::WRITABLE, || is_writable(&self.stream));
+                }
+                Poll::Ready(Ok(taken))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // All that comes before the attempt is due again before the next one.
+                if self.stream.poll_write_ready(cx)?.is_ready() {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+/// Whether `next` has come down to the byte that its answer held back.
+fn is_last_byte(next: &Loan) -> bool {
+    next.last && next.left() == 1
+}
+
+/// Has the next bytes of `next` read on a thread that may wait; it tells where they end in the file.
+fn fetch(next: &Loan) -> OffRuntime<u64> {
+    let all = next.span(next.left());
+    let boundary = (all.start / FETCH + 1).saturating_mul(FETCH);
+    let wanted = all.start..all.end.min(boundary);
+    let ahead = wanted.end..all.end.min(wanted.end.saturating_add(AHEAD));
+    let (asset, exchange, viewed) =
+        (next.asset.clone(), next.exchange.clone(), next.answer <= VIEWED);
+    OffRuntime::start(move || {
+        residency::fetch(&asset, wanted.clone(), ahead).inspect_err(|_| {
+            let shrank = matches!(asset.drift(), Ok(Drift::Shrank));
+            exchange.cut(if shrank { Cut::Shrank } else { Cut::Unreadable });
+        })?;
+        if asset.remote() {
+            // Asked after the bytes were read: they are the file's if it has not changed until now.
+            // What was learned of another change than this one is seen before the bytes are sent.
+            let drift = asset.drift_synced().inspect_err(|_| exchange.cut(Cut::Unreadable))?;
+            if drift == Drift::Shrank {
+                exchange.cut(Cut::Shrank);
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        } else if !viewed {
+            asset.mapping().forget(wanted.clone());
+        }
+        Ok(wanted.end)
+    })
+}
+
+/// Asks the kernel itself, since a write that fits into the last segment is taken in any case.
+fn is_writable(stream: &TcpStream) -> io::Result<()> {
+    let mut polled = [PollFd::new(stream, PollFlags::OUT)];
+    match poll(&mut polled, Some(&Timespec::default()))? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes `slices` so that they leave with the bytes that follow at once (MSG_MORE).
+fn send_with_more_to_come(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    write(stream, slices, SendFlags::MORE)
+}
+
+fn send(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    write(stream, slices, SendFlags::empty())
+}
+
+fn write(stream: &TcpStream, slices: &[IoSlice<'_>], flags: SendFlags) -> io::Result<usize> {
+    let flags = flags | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    Ok(sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), flags)?)
+}

@@ -1,0 +1,142 @@
+//! Where a connection's bytes are read. On this machine the kernel tells how many of them the
+//! receiver has not read yet; it matters for pages that `sendfile` lent, which wait there unchanged
+//! by the network, and show what is written to the file meanwhile.
+
+use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_sock_diag::{
+    SockDiagMessage,
+    constants::{AF_INET, AF_INET6, IPPROTO_TCP, TCP_LISTEN},
+    inet::{ExtensionFlags, InetRequest, SocketId, StateFlags},
+};
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
+        socket_with,
+    },
+};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
+    sync::{Mutex, PoisonError},
+};
+use tokio::net::TcpStream;
+
+/// A value of this type is the kernel's table of TCP sockets, as far as this process may see it: its
+/// network namespace (sock_diag(7)).
+pub(in crate::serve) struct Sockets(io::Result<Mutex<OwnedFd>>);
+
+/// A value of this type says who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Receiver {
+    /// A process of this machine, whose socket can be seen.
+    Here { own: SocketAddr, peer: SocketAddr },
+    /// The same, but its socket can't be seen.
+    Hidden,
+    /// Another machine, as far as can be known.
+    Elsewhere,
+}
+
+impl Receiver {
+    /// Finds out who receives what is sent to `stream`.
+    pub(super) fn of(stream: &TcpStream, sockets: &Sockets) -> Receiver {
+        let addresses = stream.local_addr().and_then(|own| Ok((own, stream.peer_addr()?)));
+        let Ok((own, peer)) = addresses else { return Receiver::Hidden };
+        let (own, peer) = (canonical(own), canonical(peer));
+        match sockets.queues(peer, own) {
+            Ok(Some(_)) => Receiver::Here { own, peer },
+            _ if own.ip() == peer.ip() || peer.ip().is_loopback() => Receiver::Hidden,
+            _ => Receiver::Elsewhere,
+        }
+    }
+
+    /// Bytes given to the socket that its receiver has not read, 0 only if there are none; `None`
+    /// where only the receiver's machine knows.
+    pub(super) fn unread(&self, sockets: &Sockets) -> io::Result<Option<u64>> {
+        let Receiver::Here { own, peer } = *self else { return Ok(None) };
+        // A socket that is gone takes nothing more: what is sent next will fail.
+        let unread = sockets.queues(peer, own)?.map_or(0, |receiver| receiver.unread);
+        if unread > 0 {
+            return Ok(Some(unread.into()));
+        }
+        let sent = sockets.queues(own, peer)?.map_or(0, |sender| sender.unacknowledged);
+        Ok(Some(sent.into()))
+    }
+}
+
+/// The lengths of a connected socket's queues, in bytes.
+struct Queues {
+    unread: u32,
+    unacknowledged: u32,
+}
+
+impl Sockets {
+    pub(in crate::serve) fn open() -> Sockets {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let protocol = Some(netlink::SOCK_DIAG);
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol);
+        Sockets(socket.map(Mutex::new).map_err(io::Error::from))
+    }
+
+    /// The queues of the socket at `from` that is connected with `to`; `None` if there is none.
+    ///
+    /// The kernel answers while it takes the question, so nothing waits here.
+    fn queues(&self, from: SocketAddr, to: SocketAddr) -> io::Result<Option<Queues>> {
+        let socket = self.0.as_ref().map_err(|error| io::Error::from(error.kind()))?;
+        let question = question(from, to);
+        let socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&*socket, &question, SendFlags::empty())?;
+        let mut answer = [0; 1024];
+        let (length, _) = recv(&*socket, &mut answer, RecvFlags::empty())?;
+        drop(socket);
+        let answer = NetlinkMessage::<SockDiagMessage>::deserialize(&answer[..length]);
+        match answer.map_err(io::Error::other)?.payload {
+            NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
+                let found = &found.header;
+                // Where no connected socket is found, a listening one is as good to the kernel.
+                Ok((found.state != TCP_LISTEN).then_some(Queues {
+                    unread: found.recv_queue,
+                    unacknowledged: found.send_queue,
+                }))
+            }
+            NetlinkPayload::Error(error) if error.raw_code() == -Errno::NOENT.raw_os_error() => {
+                Ok(None)
+            }
+            NetlinkPayload::Error(error) => Err(error.to_io()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+fn question(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+    let socket_id = SocketId {
+        source_port: from.port(),
+        destination_port: to.port(),
+        source_address: from.ip(),
+        destination_address: to.ip(),
+        interface_id: 0,
+        cookie: [0xff; 8],
+    };
+    let request = InetRequest {
+        family: if from.is_ipv4() { AF_INET } else { AF_INET6 },
+        protocol: IPPROTO_TCP,
+        extensions: ExtensionFlags::empty(),
+        states: StateFlags::all(),
+        socket_id,
+    };
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST;
+    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
+}
+
+/// The address that the other end knows: a client that speaks IPv4 to a socket of both is not at an
+/// address of IPv6.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = address.ip().to_canonical();
+    SocketAddr::new(ip, address.port())
+}
