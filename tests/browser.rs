@@ -305,6 +305,7 @@ fn a_stream_plays_from_its_edge_and_from_its_start_while_it_is_sent() {
     assert_eq!(browser.run("return document.querySelector('#media').currentTime < 5"), true);
     encoder.send(&film[most..]);
     assert_eq!(encoder.end(), 201);
+    browser.run("document.querySelector('#media').playbackRate = 4");
     browser.wait_for("return document.querySelector('#media').ended");
     assert_content(&browser);
 }
