@@ -1,5 +1,9 @@
 //! What the user typed (`Cli`), and what it means (`Config`): checked once, at start.
 
+mod ingest;
+
+pub use ingest::Ingest;
+
 use anyhow::{Context, Result, bail, ensure};
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
@@ -95,6 +99,9 @@ pub struct Serve {
     #[arg(value_parser = BoolishValueParser::new())]
     pub no_listing: bool,
 
+    #[command(flatten)]
+    pub ingest: ingest::Flags,
+
     /// Let no page of another origin read answers (no CORS headers)
     #[arg(long, env = "REELMAP_NO_CORS")]
     #[arg(value_parser = BoolishValueParser::new())]
@@ -185,6 +192,9 @@ pub struct Config {
     /// Bytes that indexes may hold.
     pub indexes: u64,
     pub drain: Duration,
+    pub ingest: Ingest,
+    pub live_wait: Duration,
+    pub follow_idle: Duration,
     pub listing: bool,
     pub cors: bool,
     pub sendfile: bool,
@@ -220,8 +230,10 @@ impl Config {
         })?;
         ensure!(root.is_dir(), "cannot serve {}: it is not a folder", serve.root.display());
         ensure!(!serve.listen.is_empty(), "nothing to listen on: give --listen ADDRESS:PORT");
+        let ingest = Ingest::new(&serve.ingest, &root, &serve.listen)?;
         let room = descriptors.unwrap_or(u64::MAX);
-        let room = room.saturating_sub(u64::from(serve.open_files) + DESCRIPTORS_ASIDE);
+        let aside = DESCRIPTORS_ASIDE + ingest.descriptors();
+        let room = room.saturating_sub(u64::from(serve.open_files) + aside);
         let connections = serve.max_connections.map_or(room.min(MOST_CONNECTIONS), u64::from);
         if connections == 0 || connections > room {
             bail!(
@@ -247,6 +259,9 @@ impl Config {
             open_files: serve.open_files as usize,
             indexes: u64::from(serve.index_mib) << 20,
             drain: seconds(serve.drain),
+            ingest,
+            live_wait: seconds(serve.ingest.live_wait),
+            follow_idle: seconds(serve.ingest.follow_idle),
             listing: !serve.no_listing,
             cors: !serve.no_cors,
             sendfile: !serve.no_sendfile,
@@ -312,6 +327,64 @@ mod tests {
             let error = format!("{:#}", Config::new(typed(&[root]), None).unwrap_err());
             assert!(error.contains(root) && error.contains(says), "{error}");
         }
+    }
+
+    #[test]
+    fn writing_is_off_unless_it_is_asked_for() {
+        let config = Config::new(typed(&[]), None).unwrap();
+        assert!(config.ingest.folders.is_empty());
+    }
+
+    #[test]
+    fn folders_to_write_into_lie_inside_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        let top = root.path().canonicalize().unwrap();
+        std::fs::create_dir_all(top.join("live/deep")).unwrap();
+        std::fs::write(top.join("film"), "film").unwrap();
+        std::os::unix::fs::symlink("/tmp", top.join("out")).unwrap();
+        let ingest =
+            |folder: &str| Config::new(typed(&[top.to_str().unwrap(), "--ingest", folder]), None);
+        let absolute = top.join("live/deep");
+        for (folder, expected) in
+            [("live", "live"), (absolute.to_str().unwrap(), "live/deep"), (".", "")]
+        {
+            let config = ingest(folder).unwrap();
+            assert_eq!(config.ingest.folders[0].inside, PathBuf::from(expected), "{folder}");
+        }
+        let refused =
+            [("none", "is there"), ("film", "not a folder"), ("/", "inside"), ("out", "inside")];
+        for (folder, says) in refused {
+            let error = format!("{:#}", ingest(folder).unwrap_err());
+            assert!(error.contains(says), "{folder}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_open_port_asks_for_a_token_or_a_word() {
+        let root = tempfile::tempdir().unwrap();
+        let token = root.path().join("token");
+        let top = root.path().to_str().unwrap();
+        let serve = |flags: &[&str]| {
+            let always = [top, "--ingest", ".", "--listen"];
+            Config::new(typed(&[&always, flags].concat()), None)
+        };
+        let file = ["0.0.0.0:80", "--ingest-token-file", token.to_str().unwrap()];
+        assert!(serve(&["127.0.0.1:80"]).is_ok() && serve(&["[::1]:80"]).is_ok());
+        let error = format!("{:#}", serve(&["0.0.0.0:80"]).unwrap_err());
+        assert!(
+            error.contains("--ingest-token-file") && error.contains("--ingest-open"),
+            "{error}"
+        );
+        assert!(serve(&["0.0.0.0:80", "--ingest-open"]).is_ok());
+        assert!(serve(&file).is_err());
+        for bad in ["", " \n", "two words", "t\u{e9}"] {
+            std::fs::write(&token, bad).unwrap();
+            assert!(serve(&file).is_err(), "{bad:?}");
+        }
+        std::fs::write(&token, "secret\n").unwrap();
+        let config = serve(&file).unwrap();
+        assert_eq!(config.ingest.token.as_ref().unwrap().as_bytes(), b"secret");
+        assert!(!format!("{config:?}").contains("secret"));
     }
 
     #[test]

@@ -18,6 +18,7 @@
 
 pub mod config;
 pub mod health;
+pub mod live;
 pub mod media;
 pub mod pages;
 pub mod plan;

@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::Value;
 use std::{fs, path::Path};
-use support::{Server, browser::Browser, fixtures};
+use support::{Server, browser::Browser, command::until, fixtures, live::Encoder};
 
 /// The number burnt into the picture that the page shows, `null` where there is none;
 /// `fixtures/README.md` gives the places.
@@ -283,4 +283,29 @@ fn no_page_of_another_origin_reads_where_it_is_forbidden() {
     assert_eq!(fetch(&browser, &url, "{Range: 'bytes=0-9'}"), "TypeError");
     browser.open(&films.url("/-/health"));
     assert_eq!(fetch(&browser, &url, "{Range: 'bytes=0-9'}")["range"], "bytes 0-9/218084");
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn a_stream_plays_from_its_edge_and_from_its_start_while_it_is_sent() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path(), &["--ingest", "."]);
+    let film = fs::read(fixtures().join("fragmented.mp4")).unwrap();
+    let most = film.len() * 4 / 5;
+    let mut encoder = Encoder::begin(&server, "/cam.mp4");
+    encoder.send(&film[..most]);
+    let browser = Browser::start();
+    let offset = || server.ask("HEAD /cam.mp4 HTTP/1.1").header("upload-offset").to_owned();
+    until("it has come", || offset() == most.to_string());
+    browser.open(&server.url("/"));
+    play(&browser, "cam.mp4?from=live");
+    browser
+        .run("const film = document.querySelector('#media'); film.src = './cam.mp4'; film.play()");
+    browser.wait_for(PLAYS);
+    assert_eq!(browser.run("return document.querySelector('#media').currentTime < 5"), true);
+    encoder.send(&film[most..]);
+    assert_eq!(encoder.end(), 201);
+    browser.run("document.querySelector('#media').playbackRate = 4");
+    browser.wait_for("return document.querySelector('#media').ended");
+    assert_content(&browser);
 }

@@ -102,6 +102,14 @@ fn help_shows_every_flag_with_its_variable_and_default() {
         ("no-listing", ""),
         ("no-cors", ""),
         ("no-sendfile", ""),
+        ("ingest", ""),
+        ("ingest-token-file", ""),
+        ("ingest-open", ""),
+        ("ingest-max-bytes", "1099511627776"),
+        ("ingest-max-streams", "64"),
+        ("ingest-idle", "30"),
+        ("live-wait", "10"),
+        ("follow-idle", "10"),
         ("access-log", "text"),
         ("log-level", "info"),
     ] {
@@ -114,7 +122,7 @@ fn help_shows_every_flag_with_its_variable_and_default() {
         assert!(default.is_empty() || about.contains(&format!("[default: {default}")), "{about}");
     }
     let flags = help.matches("\n      --").count();
-    assert_eq!(flags, 15, "a flag that this test doesn't know:\n{help}");
+    assert_eq!(flags, 23, "a flag that this test doesn't know:\n{help}");
     assert!(help.contains("[env: REELMAP_ROOT=]") && help.contains("[default: .]"), "{help}");
 }
 

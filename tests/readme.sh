@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Does what the README says: starts the server with its first command, then runs each line of its
-# `sh` blocks that asks the server, as it stands. Port 8080 must be free.
+# `sh` blocks that asks the server, as it stands. Then the same with the `shell` blocks, whose server
+# takes streams: encoders go on while players watch. Port 8080 must be free.
 #
 #   tests/readme.sh
 set -euo pipefail
@@ -52,3 +53,44 @@ if grep -E '" [45][0-9][0-9] ' "$work/access.log"; then fail "the server refused
 kill -TERM "$server"
 wait "$server" || fail "the server ended with status $?"
 echo "readme: the server ended as it should"
+
+# The lines of the README's `shell` blocks, but for comments.
+shell() { awk '/^```shell$/ { inside = 1; next } /^```/ { inside = 0 } inside' README.md | grep -v '^#'; }
+
+ln -s "$PWD/fixtures" "$work/here/fixtures"
+export XDG_CONFIG_HOME=$work/config SDL_VIDEODRIVER=dummy SDL_AUDIODRIVER=dummy
+encoders=()
+while read -r line; do
+  case $line in
+    'cargo run '*)
+      line="$PWD/target/release/reelmap ${line#*-- }"
+      # shellcheck disable=SC2086 # The line is words.
+      (cd "$work/here" && exec $line) >>"$work/access.log" 2>"$work/said" &
+      server=$!
+      for _ in {1..100}; do
+        curl -s -o /dev/null http://127.0.0.1:8080/-/health && break
+        kill -0 "$server" 2>/dev/null || fail "the server ended: $(<"$work/said")"
+        sleep 0.1
+      done
+      ;;
+    'ffmpeg -re '*)
+      (cd "$work/here" && timeout 60 bash -euc "$line" </dev/null >"$work/encoder-${#encoders[@]}" 2>&1) &
+      encoders+=($!)
+      url=${line##* }
+      for _ in {1..100}; do
+        if curl -sfI "$url" | grep -qi '^upload-offset: [1-9]'; then break; fi
+        sleep 0.1
+      done
+      ;;
+    *)
+      (cd "$work/here" && timeout 60 bash -euc "$line" </dev/null >"$work/out" 2>&1) ||
+        fail "$line: $(tail -n 5 "$work/out")"
+      ;;
+  esac
+  echo "readme: $line"
+done < <(shell)
+for encoder in "${encoders[@]}"; do wait "$encoder" || fail "an encoder failed: $(cat "$work"/encoder-*)"; done
+cmp "$work/here/copy.mkv" fixtures/film.mkv || fail "an upload in parts differs from the film"
+kill -TERM "$server"
+wait "$server" || fail "the server ended with status $?"
+echo "readme: streams were sent and watched"

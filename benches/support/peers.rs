@@ -61,17 +61,28 @@ pub struct Running {
 impl Running {
     /// Starts `peer` over `root` on core `core`; its access log goes to `log`, or nowhere.
     pub fn start(peer: Peer, root: &Path, core: usize, log: bool) -> Running {
+        Running::start_as(peer.name(), &core.to_string(), |workplace, address| {
+            command(peer, root, workplace, address, log)
+        })
+    }
+
+    /// Starts what `command` makes of a folder of its own and an address, on some cores.
+    pub fn start_as(
+        name: &str,
+        cores: &str,
+        command: impl Fn(&Path, SocketAddr) -> Vec<String>,
+    ) -> Running {
         let workplace = tempfile::tempdir().unwrap();
         fs::set_permissions(workplace.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .unwrap();
         let address = free_address();
-        let arguments = command(peer, root, workplace.path(), address, log);
+        let arguments = command(workplace.path(), address);
         let mut command = Command::new("taskset");
-        command.arg("-c").arg(core.to_string()).args(arguments);
+        command.arg("-c").arg(cores).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("taskset (util-linux) starts the servers");
         let running = Running { child, address, _workplace: workplace };
-        wait_until_up(address, peer.name());
+        wait_until_up(address, name);
         running
     }
 

@@ -2,7 +2,7 @@
 //! beyond the calendar is no time.
 
 use std::ffi::OsStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 
@@ -34,6 +34,12 @@ pub(super) fn exact(bytes: u64) -> String {
         text.push(digit);
     }
     text + if bytes == 1 { " byte" } else { " bytes" }
+}
+
+/// A span of time in hours, minutes and whole seconds.
+pub(super) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// A name as one line of text: U+FFFD for what isn't UTF-8, a visible picture for a control
@@ -92,7 +98,6 @@ impl Moment {
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStrExt;
-    use std::time::Duration;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use askama::Template;
 use bytes::Bytes;
@@ -36,6 +36,17 @@ pub struct Entry {
     pub name: OsString,
     pub node: Node,
     pub modified: SystemTime,
+    /// It is still being received.
+    pub stream: Option<Stream>,
+}
+
+/// A stream is a file that isn't all there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Since it began.
+    pub age: Duration,
+    /// More is coming in; else it waits to be gone on with.
+    pub live: bool,
 }
 
 /// A node is what a name stands for.
@@ -55,7 +66,12 @@ impl Entry {
 
     /// The link to it from its folder's page.
     fn href(&self) -> String {
-        let end = if self.node == Node::Folder { "/" } else { "" };
+        let end = match self.stream {
+            _ if self.node == Node::Folder => "/",
+            // Who opens it wants to see what happens now.
+            Some(Stream { live: true, .. }) => "?from=live",
+            _ => "",
+        };
         format!("./{}{end}", segment(&self.name))
     }
 }
@@ -144,6 +160,8 @@ struct Row {
     name: String,
     length: Option<u64>,
     modified: Option<human::Moment>,
+    /// What a stream is at.
+    stream: Option<String>,
 }
 
 impl Row {
@@ -158,6 +176,10 @@ impl Row {
             name: human::name(&entry.name),
             length,
             modified: human::Moment::of(entry.modified),
+            stream: entry.stream.map(|stream| match stream.live {
+                true => format!("live for {}", human::span(stream.age)),
+                false => "not whole".to_owned(),
+            }),
         }
     }
 
@@ -187,6 +209,15 @@ struct Item<'a> {
     modified: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<Live>,
+}
+
+/// What JSON says of a stream: whether more is coming in, and its age in seconds.
+#[derive(Serialize)]
+struct Live {
+    live: bool,
+    age: f64,
 }
 
 fn items<S: Serializer>(entries: &[Entry], to: S) -> Result<S::Ok, S::Error> {
@@ -206,6 +237,9 @@ impl Item<'_> {
             length,
             modified: human::Moment::of(entry.modified).map(human::Moment::nanos),
             content_type,
+            stream: entry
+                .stream
+                .map(|stream| Live { live: stream.live, age: stream.age.as_secs_f64() }),
         }
     }
 }
@@ -214,7 +248,7 @@ impl Item<'_> {
 mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use base64::{Engine, engine::general_purpose::STANDARD};
     use percent_encoding::percent_decode_str;
@@ -253,6 +287,7 @@ mod tests {
             name: OsStr::from_bytes(name).to_owned(),
             node: Node::File { length, content_type: content_type.into() },
             modified: UNIX_EPOCH + Duration::new(1_795_338_971, 123_456_789),
+            stream: None,
         }
     }
 
@@ -438,6 +473,20 @@ mod tests {
         let cut = Listing { truncated: true, ..listing(&[], vec![file(b"x", 1, "video/mp4")]) };
         assert!(html(&cut).contains("There is more in this folder"));
         assert_eq!(json(&cut)["truncated"], true);
+    }
+
+    #[test]
+    fn a_stream_is_shown_as_one_and_opened_at_its_edge() {
+        let age = Duration::from_millis(3_725_500);
+        let stream =
+            |live| Entry { stream: Some(Stream { age, live }), ..file(b"x", 1, "video/mp4") };
+        let page = html(&listing(&[], vec![stream(true)]));
+        assert!(page.contains("href=\"./x?from=live\"") && page.contains("live for 1:02:05"));
+        let left = html(&listing(&[], vec![stream(false)]));
+        assert!(left.contains("href=\"./x\"") && left.contains("not whole"), "{left}");
+        let json = json(&listing(&[], vec![stream(true)]));
+        let expected = serde_json::json!({"live": true, "age": 3725.5});
+        assert_eq!(json["entries"][0]["stream"], expected);
     }
 
     #[test]

@@ -7,15 +7,18 @@ use http::StatusCode;
 pub fn message(status: StatusCode) -> &'static str {
     match status.as_u16() {
         400 => "400 bad request: the request could not be understood.\n",
+        401 => "401 unauthorized: show the token that writers have.\n",
         403 => "403 forbidden: this is not yours to read or write.\n",
         404 => "404 not found: there is nothing here by that name.\n",
         405 => "405 method not allowed: see the Allow header for those that are.\n",
         408 => "408 request timeout: the request took too long to arrive.\n",
+        409 => "409 conflict: this can't be written there now.\n",
         413 => "413 content too large.\n",
         414 => "414 URI too long.\n",
         431 => "431 request header fields too large.\n",
         500 => "500 internal server error: the log of the server says more.\n",
         503 => "503 service unavailable: busy or closing, come back later.\n",
+        507 => "507 insufficient storage: the disk is full; what arrived is kept.\n",
         _ if status.is_server_error() => "The server could not answer.\n",
         _ if status.is_client_error() => "The request was refused.\n",
         _ => "",

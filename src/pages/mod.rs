@@ -19,7 +19,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode};
 
-pub use listing::{Entry, Listing, Node};
+pub use listing::{Entry, Listing, Node, Stream};
 pub use message::message;
 pub use problem::Problem;
 

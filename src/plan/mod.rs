@@ -10,6 +10,7 @@
 
 mod conditional;
 mod content_type;
+mod growing;
 mod multipart;
 mod part;
 mod range;
@@ -34,8 +35,9 @@ use self::{
 };
 pub use self::{
     content_type::content_type,
+    growing::{Decision, Growing, Stretch, UPLOAD_COMPLETE, UPLOAD_OFFSET},
     part::{Part, Parts},
-    range::times,
+    range::{Sent, asks_for_ever, sent, times},
     representation::Representation,
 };
 

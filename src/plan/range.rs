@@ -10,7 +10,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{iter, ops::Range};
+use std::{cmp::Ordering, iter, ops::Range};
 
 use http::{HeaderMap, header::RANGE};
 
@@ -105,6 +105,87 @@ fn span(spec: &[u8], length: u64) -> Option<Range<u64>> {
     (magnitude(first) <= magnitude(last)).then_some(start..end)
 }
 
+/// The last position that a client names when it means "whatever will come" (RFC 8673 §2.1): 2^53 - 1.
+pub const EVER: u64 = 9_007_199_254_740_991;
+
+/// What a `Range` field asks of a file that grows, whose length is the one it has now.
+///
+/// `Open` and `AtEdge` follow it from there on: past its last byte, or from the one that comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Growing {
+    None,
+    Unsatisfiable,
+    Bounded(Range<u64>),
+    Open(u64),
+    AtEdge,
+}
+
+/// Reads the request's `Range` for a file that grows. Several ranges are ignored, as is what [`select`]
+/// ignores: the whole is as good an answer.
+pub fn follow(request: &HeaderMap, length: u64) -> Growing {
+    let spec = only_line(request, RANGE).and_then(|line| {
+        let (unit, spec) = split(line.as_bytes(), b'=')?;
+        unit.eq_ignore_ascii_case(UNIT.as_bytes()).then_some(spec.trim_ascii())
+    });
+    spec.and_then(|spec| follow_one(spec, length)).unwrap_or(Growing::None)
+}
+
+fn follow_one(spec: &[u8], length: u64) -> Option<Growing> {
+    let (first, last) = split(spec, b'-')?;
+    if first.is_empty() {
+        return span(spec, length).map(|span| match span.is_empty() {
+            true => Growing::Unsatisfiable,
+            false => Growing::Bounded(span),
+        });
+    }
+    let start = number(first)?;
+    let last = if last.is_empty() { u64::MAX } else { number(last)? };
+    if start > last {
+        return None;
+    }
+    Some(match start.cmp(&length) {
+        Ordering::Greater => Growing::Unsatisfiable,
+        Ordering::Equal => Growing::AtEdge,
+        Ordering::Less if last >= EVER => Growing::Open(start),
+        Ordering::Less => Growing::Bounded(start..(last + 1).min(length)),
+    })
+}
+
+/// Whether the request asks, as RFC 8673 has it, for all that will come to a file that is there.
+pub fn asks_for_ever(request: &HeaderMap) -> bool {
+    let spec = only_line(request, RANGE).and_then(|line| split(line.as_bytes(), b'='));
+    let spec = spec.filter(|(unit, _)| unit.eq_ignore_ascii_case(UNIT.as_bytes()));
+    let last = spec.and_then(|(_, spec)| split(spec.trim_ascii(), b'-')).map(|(_, last)| last);
+    last.and_then(number) == Some(EVER)
+}
+
+/// What a request's `Content-Range` says of its body (RFC 9110 §14.4, §14.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// These bytes, of so many if that is known.
+    Part(Range<u64>, Option<u64>),
+    /// None: it asks what is there, of so many if that is known.
+    Nothing(Option<u64>),
+}
+
+/// Reads a `Content-Range` field of a request; `None` if it is malformed.
+pub fn sent(field: &[u8]) -> Option<Sent> {
+    let (unit, rest) = split(field, b' ')?;
+    let (range, length) = split(rest, b'/')?;
+    let exact = |digits: &[u8]| number(digits).filter(|number| *number <= EVER);
+    let total = if length == b"*" { None } else { Some(exact(length)?) };
+    if !unit.eq_ignore_ascii_case(UNIT.as_bytes()) {
+        return None;
+    }
+    if range == b"*" {
+        return Some(Sent::Nothing(total));
+    }
+    let (first, last) = split(range, b'-')?;
+    let (first, last) = (exact(first)?, exact(last)?);
+    let fits = first <= last && total.is_none_or(|total| last < total);
+    fits.then_some(Sent::Part(first..last + 1, total))
+}
+
 /// Merges spans that overlap or nearly touch; what remains keeps the order of the request (§15.3.7.2).
 /// None if that is still too many.
 fn several(spans: impl Iterator<Item = Range<u64>>) -> Option<Ranges> {
@@ -157,4 +238,11 @@ pub fn content_range(span: &Range<u64>, length: u64) -> String {
 /// The `Content-Range` of a 416: how long the file is.
 pub fn unsatisfied(length: u64) -> String {
     format!("{UNIT} */{length}")
+}
+
+/// The `Content-Range` of a span of a file whose length isn't known; an end of `None` is one that isn't either
+/// (RFC 8673 §2.1).
+pub fn content_range_of_growing(start: u64, end: Option<u64>) -> String {
+    let last = end.map_or(EVER, |end| end.saturating_sub(1));
+    format!("{UNIT} {start}-{last}/*")
 }

@@ -26,6 +26,11 @@ impl Representation {
         Self { length, etag, modified, last_modified: modified.to_header(), content_type }
     }
 
+    /// The same under another tag: the one it had while it grew.
+    pub fn tagged(self, tag: &str) -> Self {
+        Self { etag: header(format!("\"{tag}\"")), ..self }
+    }
+
     /// What is said of those bytes, in `length` bytes of another type: as old as they are, and with their tag and
     /// `mark` for its own, since no two representations share a strong one (RFC 9110 §8.8.3).
     pub fn derived(&self, length: u64, mark: &str, content_type: HeaderValue) -> Self {

@@ -1,7 +1,12 @@
 //! From a decision to the response that hyper sends, with what every answer carries.
 
-use super::{body::Body, exchange::Exchange, ledger::Ledger};
-use crate::{pages, plan::Plan, store::Asset};
+use super::{body::Body, edge::Start, exchange::Exchange, ledger::Ledger, live::Live};
+use crate::{
+    live::{Channel, Tail},
+    pages,
+    plan::{Part, Plan, Stretch},
+    store::Asset,
+};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
@@ -34,6 +39,62 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// A stretch of a file that grows.
+    pub(super) fn live(
+        self,
+        stretch: Stretch,
+        channel: &Arc<Channel>,
+        ledger: &Arc<Ledger>,
+    ) -> Response<Body> {
+        let tail = channel.tail(stretch.start..stretch.end.unwrap_or(u64::MAX));
+        self.following(stretch, tail, ledger)
+    }
+
+    /// A file that grows, from where a decoder can join it.
+    pub(super) fn joining(
+        self,
+        stretch: Stretch,
+        channel: &Arc<Channel>,
+        start: Start,
+        ledger: &Arc<Ledger>,
+    ) -> Response<Body> {
+        let tail = match start {
+            Start::At(offset) => channel.tail(offset..u64::MAX),
+            Start::After(init, offset) => channel.tail(init).then_from(offset),
+        };
+        self.following(stretch, tail, ledger)
+    }
+
+    fn following(self, stretch: Stretch, tail: Tail, ledger: &Arc<Ledger>) -> Response<Body> {
+        let Stretch { status, headers, start, end } = stretch;
+        if self.head_only {
+            return self.empty(status, headers);
+        }
+        let length = end.map(|end| end.saturating_sub(start));
+        let live = Live::new(tail, status, length, self.exchange.clone(), ledger.clone());
+        self.response(status, headers, Body::Live(Box::new(live)))
+    }
+
+    /// An answer that the head says all of.
+    pub(super) fn empty(self, status: StatusCode, headers: HeaderMap) -> Response<Body> {
+        self.exchange.promise(status.as_u16(), 0);
+        let body = Body::composed(Bytes::new(), self.exchange.clone());
+        self.response(status, headers, body)
+    }
+
+    /// A plan that needs no file.
+    pub(super) fn planned(self, plan: Plan) -> Response<Body> {
+        let Plan { status, headers, parts, .. } = plan;
+        let text = parts.filter_map(|part| match part {
+            Part::Bytes(bytes) => Some(bytes),
+            Part::Span(_) => None,
+        });
+        let text = text.flatten().collect::<Bytes>();
+        self.exchange.promise(status.as_u16(), text.len() as u64);
+        let body = Body::composed(text, self.exchange.clone());
+        self.response(status, headers, body)
+    }
+
     /// What `plan` decided, with the spans of `asset`.
     pub(super) fn film(
         self,
@@ -83,10 +144,7 @@ impl Answer {
     /// What `OPTIONS` gets: the methods, and what a page of another origin may do.
     pub(super) fn options(self) -> Response<Body> {
         let cors = self.exchange.app().config.cors;
-        self.exchange.promise(StatusCode::NO_CONTENT.as_u16(), 0);
-        let body = Body::composed(Bytes::new(), self.exchange.clone());
-        let response =
-            self.response(StatusCode::NO_CONTENT, HeaderMap::new(), body).with(ALLOW, METHODS);
+        let response = self.empty(StatusCode::NO_CONTENT, HeaderMap::new()).with(ALLOW, METHODS);
         if !cors {
             return response;
         }

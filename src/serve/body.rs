@@ -4,6 +4,7 @@
 use super::{
     exchange::{Cut, Exchange},
     ledger::{Ledger, Loan},
+    live::Live,
 };
 use crate::{
     plan::{Part, Parts},
@@ -20,10 +21,11 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A value of this type is an answer's body, of exactly the length that was promised.
+/// A value of this type is an answer's body, of exactly the length that was promised, if one was.
 pub(super) enum Body {
     Composed(Option<Bytes>, Arc<Exchange>),
     Film(Box<Film>),
+    Live(Box<Live>),
 }
 
 /// A value of this type walks the parts of a plan over an asset.
@@ -63,13 +65,14 @@ impl http_body::Body for Body {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Body::Composed(bytes, exchange) => Poll::Ready(bytes.take().map(|bytes| {
                 exchange.sent(bytes.len() as u64, SentBy::Composed);
                 Ok(Frame::data(bytes))
             })),
+            Body::Live(live) => live.poll_next(cx).map(|next| next.map(|b| b.map(Frame::data))),
             Body::Film(film) => Poll::Ready(film.next().map(|next| {
                 let bytes = next?;
                 film.left = film.left.saturating_sub(bytes.len() as u64);
@@ -83,10 +86,13 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Body::Composed(bytes, _) => bytes.as_ref().map_or(0, Bytes::len) as u64,
-            Body::Film(film) => film.left,
-        })
+        match self {
+            Body::Composed(bytes, _) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
+            }
+            Body::Film(film) => SizeHint::with_exact(film.left),
+            Body::Live(live) => live.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }
 

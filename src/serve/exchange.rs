@@ -26,6 +26,8 @@ pub(super) enum Cut {
     Unreadable,
     /// The client took no byte for the write time-out.
     Stalled,
+    /// What was received of the file isn't all of it.
+    Incomplete,
     /// The client left, or the server stopped and would wait no longer.
     Gone,
 }
@@ -37,6 +39,7 @@ impl Cut {
             Cut::Rewritten => "rewritten",
             Cut::Unreadable => "unreadable",
             Cut::Stalled => "stalled",
+            Cut::Incomplete => "incomplete",
             Cut::Gone => "gone",
         }
     }

@@ -23,6 +23,8 @@ pub(super) struct Loan {
     pub(super) answer: u64,
     /// No byte of any asset follows it in its answer.
     pub(super) last: bool,
+    /// What follows it in its answer may not be there yet: it is not held back to leave with that.
+    pub(super) live: bool,
     /// Up to where the file is known to be in memory, until the connection has to wait.
     pub(super) resident: u64,
 }
@@ -38,7 +40,20 @@ impl Loan {
         last: bool,
     ) -> Loan {
         let answer = exchange.promised();
-        Loan { slice, offset, asset, exchange, answer, last, resident: offset }
+        Loan { slice, offset, asset, exchange, answer, last, live: false, resident: offset }
+    }
+
+    /// A loan of a file that grows. It leaves as its own length says, since that of its answer isn't
+    /// known; what follows a file's last byte tells its readers that it was the last.
+    pub(super) fn growing(
+        slice: Bytes,
+        offset: u64,
+        asset: Arc<Asset>,
+        exchange: Arc<Exchange>,
+    ) -> Loan {
+        let answer = slice.len() as u64;
+        let (last, live) = (false, true);
+        Loan { slice, offset, asset, exchange, answer, last, live, resident: offset }
     }
 
     /// Whether `bytes`, which hyper wants to be written, is this slice.

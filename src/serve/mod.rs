@@ -8,11 +8,14 @@
 
 mod answer;
 mod body;
+mod edge;
 mod exchange;
 mod framing;
 mod host;
 mod indexes;
+mod ingest;
 mod ledger;
+mod live;
 mod off_runtime;
 mod refusal;
 mod seeking;
@@ -20,6 +23,7 @@ mod service;
 mod transport;
 
 use self::{
+    edge::Edges,
     exchange::Connection,
     indexes::Indexes,
     ledger::Ledger,
@@ -30,6 +34,7 @@ use self::{
 };
 use crate::{
     config::Config,
+    live::{Follower, Streams},
     pages,
     store::{Cache, Root},
     telemetry::{AccessLog, Line, Metrics, metrics::SentBy},
@@ -72,6 +77,9 @@ pub struct App {
     config: Config,
     cache: Cache<Detail>,
     indexes: Indexes,
+    streams: Arc<Streams>,
+    edges: Edges,
+    follower: Follower,
     metrics: Metrics,
     access_log: AccessLog,
     sockets: Sockets,
@@ -81,15 +89,20 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the root that `config` names.
+    /// Opens the root that `config` names, and takes up what was being received when another process
+    /// ended. Waits for the disk.
     pub fn new(config: Config, access_log: AccessLog) -> Result<App> {
         let root = Root::open(&config.root)
             .with_context(|| format!("cannot open the folder {}", config.root.display()))?;
         let cache = Cache::new(root, config.open_files, Detail::of);
+        let streams = Arc::new(ingest::streams(&config.ingest, cache.census())?);
         Ok(App {
             indexes: Indexes::new(config.indexes),
             config,
             cache,
+            streams,
+            edges: Edges::default(),
+            follower: Follower::default(),
             metrics: Metrics::default(),
             access_log,
             sockets: Sockets::open(),
@@ -260,6 +273,7 @@ async fn sweep(app: Arc<App>) {
         let app = app.clone();
         let swept = OffRuntime::start(move || {
             app.cache.sweep();
+            app.edges.sweep(&app);
             app.indexes.sweep(&app.cache);
             Ok(())
         });

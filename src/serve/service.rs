@@ -5,8 +5,9 @@ use super::{
     answer::{Answer, With},
     body::Body,
     exchange::{Connection, Exchange},
-    host,
+    host, ingest,
     ledger::Ledger,
+    live,
     off_runtime::OffRuntime,
 };
 use crate::{
@@ -107,6 +108,9 @@ impl Service {
         if let Err(status) = self.check(number, &request) {
             return answer.last_message(status).into();
         }
+        if ingest::is_writing(request.method()) && self.app.streams.are_allowed() {
+            return Answering::later(ingest::answer(self.clone(), answer, request, body));
+        }
         if http_body::Body::is_end_stream(&body) {
             return self.answer(answer, request);
         }
@@ -132,8 +136,14 @@ impl Service {
             Ok(Route::Metrics) => {
                 let census = self.app.cache.census();
                 self.app.metrics.note_indexes(self.app.indexes.census());
-                let page = self.app.metrics.page(census.mappings(), census.bytes());
+                let streams = live::shown(&self.app);
+                let page = self.app.metrics.page(census.mappings(), census.bytes(), &streams);
                 answer.composed(StatusCode::OK, metrics::CONTENT_TYPE, page).into()
+            }
+            Ok(Route::Media { place, folder: false })
+                if let Some(upload) = live::watched(&self.app, &place, &request) =>
+            {
+                live::answer(self, answer, method, request, upload)
             }
             Ok(Route::Media { place, folder }) => match self.app.cache.get(&place) {
                 Some(opened) => self.film(answer, method, &request, &opened, folder),
@@ -174,6 +184,10 @@ impl Service {
     ) -> Answering {
         if folder {
             return answer.message(StatusCode::NOT_FOUND).into();
+        }
+        if live::is_following(method, request, &film.asset) {
+            let following = live::follow(self.clone(), answer, request.clone(), film.clone());
+            return Answering::later(following);
         }
         let answer = match self.seek(answer, method, request, film) {
             Ok(answering) => return answering,
@@ -229,8 +243,10 @@ impl Service {
         // Composing a long page takes as much time as a slow disk does; a disk that is waited for
         // has no turn.
         let turn = self.app.composing.acquire().await;
+        let app = self.app.clone();
         let composed = OffRuntime::start(move || {
-            let listing = listing(&place, names, truncated);
+            let mut listing = listing(&place, names, truncated);
+            live::list(&app, &place, &mut listing);
             let page = if json { listing.json() } else { listing.html() };
             Ok(Bytes::from_owner(Page { page, _permit: permit }))
         });
@@ -276,6 +292,10 @@ impl Detail {
         let identity = asset.identity();
         let content_type = content_type(place.name());
         let representation = Representation::new(identity.size, identity.modified(), content_type);
+        let representation = match asset.tag() {
+            Some(tag) => representation.tagged(tag),
+            None => representation,
+        };
         Detail { representation, times: AtomicBool::new(false) }
     }
 
@@ -343,7 +363,7 @@ fn listing(place: &Place, names: Vec<Name>, truncated: bool) -> Listing {
                 Node::File { length, content_type }
             }
         };
-        pages::Entry { name: name.name, node, modified: name.modified }
+        pages::Entry { name: name.name, node, modified: name.modified, stream: None }
     };
     let path = place.segments().map(OsString::from).collect();
     let mut listing = Listing { path, entries: names.into_iter().map(entry).collect(), truncated };
@@ -368,7 +388,7 @@ fn failed(answer: Answer, error: &io::Error) -> Response<Body> {
 }
 
 /// Whether there are too many files open, or too little memory: it passes.
-fn is_shortage(error: &io::Error) -> bool {
+pub(super) fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
         .iter()

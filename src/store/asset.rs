@@ -4,6 +4,7 @@ use super::{
     fingerprint::Fingerprint,
     identity::{Drift, Identity, WANTED, kind},
     mapping::{Census, Mapping},
+    stamp,
     unhurried::Unhurried,
 };
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -28,7 +29,8 @@ use std::{
 const SETTLING: Duration = Duration::from_millis(100);
 
 /// A value of this type is one state of one regular file, open and mapped. It never changes: a file
-/// that changed is another asset.
+/// that changed is another asset. But one that was made [`Asset::growing`] stands for a file that is
+/// only appended to, as far as the bytes that were promised.
 #[derive(Debug)]
 pub struct Asset {
     file: Unhurried<File>,
@@ -41,26 +43,74 @@ pub struct Asset {
     /// The last state that was seen to be nothing but a longer `identity`.
     grown: Mutex<Identity>,
     sends: AtomicBool,
+    tag: Option<String>,
+    /// Of a file that grows, how many bytes were promised to be there.
+    promised: Option<AtomicU64>,
 }
 
 impl Asset {
     /// Maps an open regular file as it is now. Waits for the disk.
     pub(crate) fn new(file: File, census: &Arc<Census>) -> io::Result<Asset> {
+        Asset::mapped(file, None, census)
+    }
+
+    /// Maps the first `room` bytes of a file that grows, whether they are there yet or not: those that
+    /// are [promised](Asset::promise) may be lent. Waits for the disk.
+    pub fn growing(file: File, room: u64, census: &Arc<Census>) -> io::Result<Asset> {
+        Asset::mapped(file, Some(room), census)
+    }
+
+    fn mapped(file: File, room: Option<u64>, census: &Arc<Census>) -> io::Result<Asset> {
         let how = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
         let stat = rustix::fs::statx(&file, c"", how, WANTED)?;
         if kind(&stat) != FileType::RegularFile {
             return Err(io::ErrorKind::NotFound.into());
         }
         let identity = Identity::of(&stat);
-        // A time that lies ahead counts as now.
+        // What grows is compared with what was promised alone.
+        let compared = if room.is_some() { 0 } else { identity.size };
+        let fingerprint = Fingerprint::take(&file, compared)?;
+        let mapping = Mapping::new(&file, room.unwrap_or(identity.size), census)?;
+        let tag = stamp::read(&file, &identity);
+        // A time that lies ahead counts as now. What was promised of a file that grows is settled.
         let age = SystemTime::now().duration_since(identity.modified()).unwrap_or_default();
-        let settled_at = SETTLING.checked_sub(age).map(|left| Instant::now() + left);
-        let fingerprint = Fingerprint::take(&file, identity.size)?;
-        let mapping = Mapping::new(&file, identity.size, census)?;
+        let settled_at = match room {
+            Some(_) => None,
+            None => SETTLING.checked_sub(age).map(|left| Instant::now() + left),
+        };
         let remote = is_remote(file.as_fd());
         let file = Unhurried::new(file, identity.size, remote);
         let (grown, sends) = (Mutex::new(identity), AtomicBool::new(true));
-        Ok(Asset { file, remote, identity, fingerprint, mapping, settled_at, grown, sends })
+        let promised = room.map(|_| AtomicU64::new(0));
+        Ok(Asset {
+            file,
+            remote,
+            identity,
+            fingerprint,
+            mapping,
+            settled_at,
+            grown,
+            sends,
+            tag,
+            promised,
+        })
+    }
+
+    /// The tag that the stream had which this file was received as, if it is still that.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// Says that a file that grows has at least `length` bytes from now on.
+    pub fn promise(&self, length: u64) {
+        if let Some(promised) = &self.promised {
+            promised.fetch_max(length, Relaxed);
+        }
+    }
+
+    /// How many bytes of the file are mapped, whether they are there or not.
+    pub fn room(&self) -> u64 {
+        self.mapping.room()
     }
 
     pub fn identity(&self) -> &Identity {
@@ -76,6 +126,11 @@ impl Asset {
     /// SMB and what else is not a known local file system), and so may wait.
     pub fn remote(&self) -> bool {
         self.remote
+    }
+
+    /// The same file, for another to hold.
+    pub fn reopened(&self) -> io::Result<File> {
+        Ok(self.file.as_fd().try_clone_to_owned()?.into())
     }
 
     /// Reads up to `buffer.len()` bytes at `offset`, not through the mapping; 0 at the end of the file. May wait
@@ -152,6 +207,12 @@ impl Asset {
     }
 
     fn look(&self, how: AtFlags) -> io::Result<Drift> {
+        if let Some(promised) = &self.promised {
+            // Before the look: what is promised meanwhile may not be in it.
+            let promised = promised.load(Relaxed);
+            let shrank = self.state(how)?.size < promised;
+            return Ok(if shrank { Drift::Shrank } else { Drift::None });
+        }
         if self.state(how)? == self.identity {
             return Ok(Drift::None);
         }

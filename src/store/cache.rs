@@ -43,7 +43,7 @@ impl<T> Cache<T> {
     }
 
     /// What is mapped, by the cache or by readers.
-    pub fn census(&self) -> &Census {
+    pub fn census(&self) -> &Arc<Census> {
         &self.census
     }
 

@@ -67,7 +67,7 @@ impl Drop for Counted {
 }
 
 impl Mapping {
-    /// Maps the first `length` bytes of `file`. Fails where the file system can't map, or the
+    /// Maps the first `length` bytes of `file`, which need not be there yet. Fails where the file system can't map, or the
     /// address space is used up.
     pub fn new(file: &File, length: u64, census: &Arc<Census>) -> io::Result<Mapping> {
         if length == 0 {
@@ -102,6 +102,11 @@ impl Mapping {
             return Ok(());
         }
         counted.map.advise_range(memmap2::Advice::PopulateRead, start, end - start)
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn room(&self) -> u64 {
+        self.whole.len() as u64
     }
 
     /// Lets go of the process's view of the pages around `span`, which the kernel made when it read

@@ -2,7 +2,8 @@
 //!
 //! `root` opens what a path names and nothing outside; `asset` is an open file with its identity;
 //! `identity` and `fingerprint` tell growth from a rewrite; `mapping` holds what is `unsafe`; `cache`
-//! keeps assets open; `residency` brings spans into memory; `folder` reads a folder's names.
+//! keeps assets open; `residency` brings spans into memory; `folder` reads a folder's names; `plot` makes
+//! files and folders; `stamp` marks what was received with the tag it had as a stream.
 
 pub mod asset;
 pub mod cache;
@@ -10,11 +11,14 @@ mod fingerprint;
 pub mod folder;
 pub mod identity;
 pub mod mapping;
+pub mod plot;
 pub mod residency;
 pub mod root;
+pub mod stamp;
 mod unhurried;
 
 pub use asset::Asset;
 pub use cache::Cache;
 pub use identity::{Drift, Identity};
+pub use mapping::Census;
 pub use root::{Found, Root};

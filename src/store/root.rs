@@ -54,8 +54,35 @@ impl Place {
         self.segments().last().unwrap_or_default()
     }
 
+    /// The folder that it lies in; the root lies in itself.
+    pub fn parent(&self) -> Place {
+        let path = self.0.as_bytes();
+        let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        Place(OsStr::from_bytes(&path[..end]).to_owned())
+    }
+
+    /// What is left of it below `folder`; `None` if it doesn't lie below it.
+    pub fn below(&self, folder: &Place) -> Option<Place> {
+        let rest = self.0.as_bytes().strip_prefix(folder.0.as_bytes())?;
+        let rest = if folder.0.is_empty() { rest } else { rest.strip_prefix(b"/")? };
+        (!rest.is_empty()).then(|| Place(OsStr::from_bytes(rest).to_owned()))
+    }
+
+    /// The place that `rest` leads to from here.
+    pub fn join(&self, rest: &Place) -> Place {
+        let both = self.segments().chain(rest.segments()).map(OsStr::as_bytes);
+        Place::new(both).unwrap_or_default()
+    }
+
     fn path(&self) -> &Path {
         Path::new(if self.0.is_empty() { OsStr::new(".") } else { &self.0 })
+    }
+}
+
+impl std::fmt::Display for Place {
+    /// As it is written in a log: control characters and what is no text are escaped.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "/{}", self.0.as_bytes().escape_ascii())
     }
 }
 
@@ -117,7 +144,7 @@ impl Root {
         Ok(rustix::fs::statx(&found, c"", how, WANTED)?)
     }
 
-    fn open_at(&self, place: &Place, flags: OFlags) -> io::Result<OwnedFd> {
+    pub(crate) fn open_at(&self, place: &Place, flags: OFlags) -> io::Result<OwnedFd> {
         let opened = if self.beneath {
             open_beneath(self.folder.as_fd(), place.path(), flags | OFlags::CLOEXEC)
         } else {
@@ -172,6 +199,21 @@ mod tests {
 
     fn place(path: &str) -> Option<Place> {
         Place::new(path.split('/').map(str::as_bytes))
+    }
+
+    #[test]
+    fn a_place_knows_what_it_lies_in() {
+        let film = place("a/b/c.ts").unwrap();
+        assert_eq!(film.parent(), place("a/b").unwrap());
+        assert_eq!(place("a").unwrap().parent(), Place::default());
+        assert_eq!(Place::default().parent(), Place::default());
+        for (folder, rest) in [("a", Some("b/c.ts")), ("a/b", Some("c.ts")), ("a/b/c.ts", None)] {
+            let folder = place(folder).unwrap();
+            assert_eq!(film.below(&folder), rest.and_then(place));
+            assert!(rest.is_none_or(|rest| folder.join(&place(rest).unwrap()) == film));
+        }
+        assert_eq!(film.below(&Place::default()), Some(film.clone()));
+        assert_eq!(place("ab/c").unwrap().below(&place("a").unwrap()), None);
     }
 
     #[test]

@@ -56,6 +56,11 @@ pub struct Metrics {
     pub windows_resident: Counter,
     pub windows_fetched: Counter,
     pub cut: Family<Why, Counter>,
+    /// Body bytes of uploads.
+    pub received: Counter,
+    streams: Gauge,
+    readers: Family<Of, Gauge>,
+    behind: Family<Reader, Gauge>,
     indexes: Gauge,
     index_bytes: Gauge,
     pub indexes_made: Counter,
@@ -94,6 +99,17 @@ impl Default for Metrics {
         registry.register("windows", help, windows.clone());
         let cut = Family::default();
         registry.register("responses_cut", "Answers that ended early, by cause", cut.clone());
+        let received = Counter::default();
+        let help = "Bytes of files and streams that clients sent";
+        registry.register_with_unit("received", help, Unit::Bytes, received.clone());
+        let streams = Gauge::default();
+        let help = "Files and streams that are being received, or wait to be gone on with";
+        registry.register("streams", help, streams.clone());
+        let readers = Family::default();
+        registry.register("stream_readers", "Readers of each of the streams", readers.clone());
+        let behind = Family::default();
+        let help = "How far behind the edge of its stream a reader is";
+        registry.register_with_unit("stream_behind", help, Unit::Bytes, behind.clone());
         let indexes = Gauge::default();
         registry.register("indexes", "Indexes of films held", indexes.clone());
         let index_bytes = Gauge::default();
@@ -129,6 +145,10 @@ impl Default for Metrics {
             accepted,
             in_flight,
             cut,
+            received,
+            streams,
+            readers,
+            behind,
             indexes,
             index_bytes,
             indexes_made,
@@ -162,9 +182,10 @@ impl Metrics {
     }
 
     /// The page, with the counts that others keep brought up to date.
-    pub fn page(&self, mappings: u64, mapped: u64) -> String {
+    pub fn page(&self, mappings: u64, mapped: u64, streams: &[Stream]) -> String {
         self.mappings.set(clamped(mappings));
         self.mapped.set(clamped(mapped));
+        self.show_streams(streams);
         for (kind, bytes) in resident() {
             self.memory.get_or_create(&Memory { kind }).set(clamped(bytes));
         }
@@ -172,6 +193,45 @@ impl Metrics {
         // Writing to a `String` fails only where a metric's own text does, and these are static.
         let _ = text::encode(&mut page, &self.registry);
         page
+    }
+}
+
+/// A value of this type is a stream that is open, as it is shown.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    pub path: String,
+    /// How far behind its edge each reader is, in bytes, the nearest first.
+    pub distances: Vec<u64>,
+}
+
+/// The most streams that are shown one by one.
+const SHOWN: usize = 100;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    stream: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reader {
+    stream: String,
+    reader: &'static str,
+}
+
+impl Metrics {
+    fn show_streams(&self, streams: &[Stream]) {
+        self.streams.set(clamped(streams.len() as u64));
+        self.readers.clear();
+        self.behind.clear();
+        for stream in streams.iter().take(SHOWN) {
+            let readers = clamped(stream.distances.len() as u64);
+            self.readers.get_or_create(&Of { stream: stream.path.clone() }).set(readers);
+            let median = stream.distances.get(stream.distances.len() / 2);
+            for (reader, behind) in [("median", median), ("slowest", stream.distances.last())] {
+                let of = Reader { stream: stream.path.clone(), reader };
+                self.behind.get_or_create(&of).set(clamped(behind.copied().unwrap_or(0)));
+            }
+        }
     }
 }
 
@@ -207,7 +267,8 @@ mod tests {
         metrics.note_indexes((3, 400));
         metrics.indexes_made.inc();
         metrics.indexes_failed.get_or_create(&Why { why: "broken" }).inc();
-        let page = metrics.page(2, 300);
+        let streams = [Stream { path: "/cam.ts".into(), distances: vec![1, 2, 70] }];
+        let page = metrics.page(2, 300, &streams);
         for line in [
             "reelmap_requests_total{status=\"206\"} 1",
             "reelmap_requests_total{status=\"418\"} 1",
@@ -224,9 +285,15 @@ mod tests {
             "reelmap_mappings 2",
             "reelmap_mapped_bytes 300",
             "reelmap_connections 0",
+            "reelmap_streams 1",
+            "reelmap_stream_readers{stream=\"/cam.ts\"} 3",
+            "reelmap_stream_behind_bytes{stream=\"/cam.ts\",reader=\"median\"} 2",
+            "reelmap_stream_behind_bytes{stream=\"/cam.ts\",reader=\"slowest\"} 70",
         ] {
             assert!(page.lines().any(|shown| shown == line), "no {line} in\n{page}");
         }
+        let page_after = metrics.page(2, 300, &[]);
+        assert!(!page_after.contains("cam.ts"), "{page_after}");
         let anonymous =
             page.lines().find(|l| l.starts_with("reelmap_memory_bytes{kind=\"anonymous\""));
         assert!(anonymous.is_some_and(|line| !line.ends_with(" 0")), "{page}");

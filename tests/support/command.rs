@@ -42,6 +42,8 @@ pub struct Program {
     child: Child,
     /// Lines of standard error as they come.
     errors: mpsc::Receiver<String>,
+    /// What it said of what another process had left.
+    pub before: Vec<String>,
     /// The line that says what is served and where.
     pub first_line: String,
     pub address: SocketAddr,
@@ -72,10 +74,16 @@ impl Program {
         let (tell, errors) = mpsc::channel();
         // It ends with the program, or with the first line that nobody hears.
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        let first_line = errors.recv_timeout(PATIENCE).unwrap_or_default();
+        let mut before = Vec::new();
+        let first_line = loop {
+            match errors.recv_timeout(PATIENCE) {
+                Ok(line) if !line.contains("http://") => before.push(line),
+                line => break line.unwrap_or_default(),
+            }
+        };
         let url = first_line.split("http://").nth(1).unwrap_or_else(|| panic!("{first_line:?}"));
         let address = url.split('/').next().unwrap().parse().unwrap();
-        Program { child, errors, first_line, address }
+        Program { child, errors, before, first_line, address }
     }
 
     pub fn connect(&self) -> Client {

@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod command;
+pub mod live;
 pub mod programs;
 pub mod stage;
 
@@ -231,6 +232,11 @@ impl Client {
     /// How many bytes of a body came with its head.
     pub fn ahead(&self) -> usize {
         self.ahead.len()
+    }
+
+    /// Gives away what came of a body with its head.
+    pub fn take_ahead(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.ahead)
     }
 
     /// Takes back bytes that were received by hand.

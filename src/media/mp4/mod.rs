@@ -11,6 +11,7 @@ mod boxes;
 mod codec;
 mod edits;
 mod fragments;
+pub mod live;
 mod moov;
 mod rate;
 mod samples;

@@ -293,3 +293,78 @@ proptest! {
         select_one(&[b"bytes=".as_slice(), &field].concat(), length);
     }
 }
+
+fn asking(range: &str) -> HeaderMap {
+    HeaderMap::from_iter([(RANGE, range.parse().unwrap())])
+}
+
+#[test]
+fn a_range_of_a_growing_file_is_fixed_or_follows() {
+    use Growing::{AtEdge, Bounded, Open, Unsatisfiable};
+    let ever = "9007199254740991";
+    let cases = [
+        ("bytes=0-", Open(0)),
+        ("bytes=40-", Open(40)),
+        ("bytes=99-", Open(99)),
+        ("bytes=100-", AtEdge),
+        ("bytes=100-149", AtEdge),
+        ("bytes=101-", Unsatisfiable),
+        ("bytes=101-200", Unsatisfiable),
+        ("bytes=0-0", Bounded(0..1)),
+        ("bytes=10-99", Bounded(10..100)),
+        ("bytes=10-500", Bounded(10..100)),
+        ("bytes=-10", Bounded(90..100)),
+        ("bytes=-500", Bounded(0..100)),
+        ("bytes=-0", Unsatisfiable),
+        (&format!("bytes=7-{ever}"), Open(7)),
+        (&format!("BYTES=7-1{ever}"), Open(7)),
+        ("bytes=9-8", Growing::None),
+        ("bytes=0-1,3-4", Growing::None),
+        ("bytes=", Growing::None),
+        ("frames=0-1", Growing::None),
+        ("bytes=a-b", Growing::None),
+    ];
+    for (range, expected) in cases {
+        assert_eq!(follow(&asking(range), 100), expected, "{range}");
+    }
+    assert_eq!(follow(&HeaderMap::new(), 100), Growing::None);
+    assert_eq!(follow(&asking("bytes=0-"), 0), AtEdge);
+    assert_eq!(follow(&asking("bytes=-5"), 0), Growing::None);
+}
+
+#[test]
+fn only_one_number_means_whatever_will_come() {
+    for (range, expected) in [
+        ("bytes=5-9007199254740991", true),
+        ("bytes=5-9007199254740990", false),
+        ("bytes=5-", false),
+        ("bytes=-9007199254740991", true),
+        ("bits=5-9007199254740991", false),
+    ] {
+        assert_eq!(asks_for_ever(&asking(range)), expected, "{range}");
+    }
+}
+
+#[test]
+fn a_content_range_is_read_or_refused() {
+    let cases = [
+        ("bytes 0-4/5", Some(Sent::Part(0..5, Some(5)))),
+        ("bytes 2-3/*", Some(Sent::Part(2..4, None))),
+        ("BYTES 2-3/10", Some(Sent::Part(2..4, Some(10)))),
+        ("bytes */10", Some(Sent::Nothing(Some(10)))),
+        ("bytes */*", Some(Sent::Nothing(None))),
+        ("bytes 0-5/5", None),
+        ("bytes 3-2/5", None),
+        ("bytes=0-4/5", None),
+        ("bytes 0-4", None),
+        ("bytes -4/5", None),
+        ("bytes 0-/5", None),
+        ("bits 0-4/5", None),
+        ("bytes 0-4/18446744073709551616", None),
+        ("bytes 0-18446744073709551615/*", None),
+        ("", None),
+    ];
+    for (field, expected) in cases {
+        assert_eq!(sent(field.as_bytes()), expected, "{field}");
+    }
+}

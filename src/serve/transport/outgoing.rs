@@ -118,7 +118,7 @@ impl Transport {
         }
         let before: usize = slices[..at].iter().map(|slice| slice.len()).sum();
         if by == SentBy::Sendfile {
-            self.cork(true)?;
+            self.cork(!next.live)?;
             if at > 0 {
                 return self
                     .poll_try(cx, before, |stream| send_with_more_to_come(stream, &slices[..at]));
@@ -144,7 +144,7 @@ impl Transport {
         let mut gathered = [IoSlice::new(&[]); SLICES];
         gathered[..at].copy_from_slice(&slices[..at]);
         gathered[at] = IoSlice::new(next.bytes(length));
-        let more = length < next.left() || !next.last;
+        let more = length < next.left() || !(next.last || next.live);
         let sent = ready!(self.poll_try(cx, before + length, |stream| match more {
             true => send_with_more_to_come(stream, &gathered[..=at]),
             false => send(stream, &gathered[..=at]),

@@ -1,0 +1,143 @@
+//! Files that other programs append to, followed as they grow: inotify(7) tells of each write, and one
+//! task hears it for all files. Polls nothing, and ends with a file's last reader.
+
+use super::{Channel, End};
+use crate::store::{Census, Identity};
+use futures_core::Stream;
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask, Watches};
+use std::{
+    collections::HashMap,
+    fs::File,
+    future::poll_fn,
+    io,
+    os::fd::AsRawFd,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, OnceCell},
+    time::timeout,
+};
+
+/// A value of this type follows files.
+#[derive(Debug, Default)]
+pub struct Follower {
+    watches: OnceCell<Watches>,
+    followed: Table,
+}
+
+/// A value of this type is a file that is followed.
+#[derive(Debug)]
+struct Followed {
+    /// Its device and inode: who asks for the same file shares the channel.
+    file: (u64, u64),
+    channel: Weak<Channel>,
+    /// Something was written to it.
+    written: Arc<Notify>,
+}
+
+type Table = Arc<Mutex<HashMap<WatchDescriptor, Followed>>>;
+
+fn lock(table: &Table) -> MutexGuard<'_, HashMap<WatchDescriptor, Followed>> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Follower {
+    /// The channel of `file`, whose state is `now`. It ends, whole, when the file has not grown for `idle`.
+    ///
+    /// Fails where the system watches no more files.
+    pub async fn follow(
+        &self,
+        file: File,
+        now: &Identity,
+        idle: Duration,
+        census: &Arc<Census>,
+    ) -> io::Result<Arc<Channel>> {
+        let watches = self.watches.get_or_try_init(|| async { hear(&self.followed) }).await?;
+        let mut watches = watches.clone();
+        let mut followed = lock(&self.followed);
+        let same = |followed: &&Followed| followed.file == (now.device, now.inode);
+        if let Some(channel) = followed.values().find(same).and_then(|f| f.channel.upgrade()) {
+            return Ok(channel);
+        }
+        // By its descriptor, so that it is the very file, whatever has its name now.
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let watch = watches.add(path, WatchMask::MODIFY)?;
+        // What was written before the watch began is seen here.
+        let channel = Arc::new(Channel::new(file.try_clone()?, now.size, census)?);
+        let written = Arc::new(Notify::new());
+        written.notify_one();
+        let entry = Followed {
+            file: (now.device, now.inode),
+            channel: Arc::downgrade(&channel),
+            written: written.clone(),
+        };
+        followed.insert(watch.clone(), entry);
+        drop(followed);
+        let table = self.followed.clone();
+        let (kept, last) = (Arc::downgrade(&channel), now.size);
+        tokio::spawn(async move {
+            grow(&kept, &file, last, idle, &written).await;
+            let mut followed = lock(&table);
+            // Another channel may have taken its place, and goes on with the watch.
+            if followed.get(&watch).is_some_and(|f| Arc::ptr_eq(&f.written, &written)) {
+                followed.remove(&watch);
+                // Fails if the file is gone and the watch with it.
+                let _ = watches.remove(watch);
+            }
+        });
+        Ok(channel)
+    }
+}
+
+/// Tells `channel` of each growth of `file` beyond `length`, until it has none for `idle` or nobody reads it.
+async fn grow(
+    channel: &Weak<Channel>,
+    file: &File,
+    mut length: u64,
+    idle: Duration,
+    written: &Notify,
+) {
+    let mut grown = tokio::time::Instant::now();
+    loop {
+        let left = idle.saturating_sub(grown.elapsed());
+        let silent = timeout(left, written.notified()).await.is_err();
+        let Some(channel) = channel.upgrade() else { return };
+        // Answered from memory: files that may have to ask elsewhere are not followed.
+        let now = file.metadata().map_or(0, |metadata| metadata.len());
+        if now > length {
+            (length, grown) = (now, tokio::time::Instant::now());
+        } else if now < length || silent {
+            return channel.end(Some(if now < length { End::Cut } else { End::Whole }));
+        }
+        if channel.reach(now).is_err() {
+            return channel.end(Some(End::Cut));
+        }
+    }
+}
+
+/// Begins to hear of what is written to any of the files in `table`.
+fn hear(table: &Table) -> io::Result<Watches> {
+    let events = Inotify::init()?.into_event_stream(vec![0; 4096])?;
+    let (watches, table) = (events.watches(), Arc::downgrade(table));
+    tokio::spawn(async move {
+        let mut events = pin!(events);
+        while let Some(event) = poll_fn(|cx| events.as_mut().poll_next(cx)).await {
+            let Some(table) = table.upgrade() else { return };
+            match event {
+                // More was written than is told: all are looked at.
+                Ok(event) if event.mask.contains(EventMask::Q_OVERFLOW) => {
+                    lock(&table).values().for_each(|followed| followed.written.notify_one());
+                }
+                Ok(event) => {
+                    if let Some(followed) = lock(&table).get(&event.wd) {
+                        followed.written.notify_one();
+                    }
+                }
+                Err(error) => return tracing::error!("files can no longer be followed: {error}"),
+            }
+        }
+    });
+    Ok(watches)
+}

@@ -1,0 +1,172 @@
+//! Files that grow: received here, or appended to by other programs, and read while they do.
+//!
+//! ```text
+//!   frames ─> upload: bytes and record, hidden ─┐                        ┌─> tail: spans, as they come
+//!             parts: which are there            ├─> channel: how far ────┤
+//!   another program ─> follow: inotify ─────────┘   it reaches, mapped   └─> tail
+//! ```
+//!
+//! `mod` knows all that are open, by place; `recovery` finds those that another process left. Knows no
+//! HTTP. A tail waits as a future; all else may wait for a disk, and is for threads that may.
+
+pub mod channel;
+mod follow;
+pub mod parts;
+mod record;
+mod recovery;
+pub mod tail;
+pub mod upload;
+
+pub use channel::{Channel, End};
+pub use follow::Follower;
+pub use tail::Tail;
+pub use upload::{Asked, Refused, Stored, Upload, Writer};
+
+use crate::store::{Census, Root, plot::Plot, root::Place};
+use rustix::fs::FileType;
+use std::{
+    collections::HashMap,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+/// A value of this type is a folder that may be written to.
+#[derive(Debug)]
+struct Ground {
+    /// Where it lies below the root that is served.
+    place: Place,
+    folder: Root,
+}
+
+/// A value of this type holds the uploads that are open, and where new ones may be.
+#[derive(Debug, Default)]
+pub struct Streams {
+    grounds: Vec<Ground>,
+    /// The most uploads that may be open at once, those included that nobody is at.
+    most: usize,
+    open: RwLock<HashMap<Place, Arc<Upload>>>,
+    /// Held while one is opened, given up or deleted.
+    turn: Mutex<()>,
+    census: Arc<Census>,
+}
+
+impl Streams {
+    /// Uploads into `folders`, each given as its place below the root and its path.
+    pub fn new<'a>(
+        folders: impl IntoIterator<Item = (&'a Place, &'a Path)>,
+        most: usize,
+        census: Arc<Census>,
+    ) -> io::Result<Streams> {
+        let ground = |(place, path): (&Place, &Path)| {
+            Ok(Ground { place: place.clone(), folder: Root::open(path)? })
+        };
+        let grounds = folders.into_iter().map(ground).collect::<io::Result<Vec<_>>>()?;
+        Ok(Streams { grounds, most, census, ..Streams::default() })
+    }
+
+    /// Whether there may be uploads at all.
+    pub fn are_allowed(&self) -> bool {
+        !self.grounds.is_empty()
+    }
+
+    /// Whether `place` lies in a folder that may be written to.
+    pub fn may_be_at(&self, place: &Place) -> bool {
+        self.ground(place).is_some()
+    }
+
+    /// The upload at `place` that is open.
+    pub fn at(&self, place: &Place) -> Option<Arc<Upload>> {
+        if self.grounds.is_empty() {
+            return None;
+        }
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
+    }
+
+    /// All that are open.
+    pub fn all(&self) -> Vec<Arc<Upload>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The innermost folder that may be written to and holds `place`, and where in it that is.
+    fn ground(&self, place: &Place) -> Option<(&Ground, Place)> {
+        let inside =
+            self.grounds.iter().filter_map(|ground| Some((ground, place.below(&ground.place)?)));
+        inside.min_by_key(|(_, rest)| rest.segments().count())
+    }
+
+    fn plot(&self, place: &Place, make: bool) -> Result<Plot, Refused> {
+        let (ground, rest) = self.ground(place).ok_or(Refused::Forbidden)?;
+        Ok(ground.folder.plot(&rest.parent(), make)?)
+    }
+
+    /// Begins to write what is `asked` at `place`. Waits for the disk.
+    pub fn write(&self, place: &Place, asked: &Asked) -> Result<Writer, Refused> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(upload) = self.at(place) {
+            match asked {
+                Asked::Part(..) => return upload.claim(asked),
+                Asked::Whole(_) if upload.is_busy() => return Err(Refused::Busy),
+                Asked::Whole(_) => {
+                    upload.discard()?;
+                    self.close(&upload);
+                }
+            }
+        }
+        let plot = self.plot(place, true)?;
+        match (plot.kind(place.name())?, asked) {
+            (Some(FileType::Directory), _) => return Err(Refused::InTheWay),
+            (Some(_), Asked::Part(..)) => return Err(Refused::Finished),
+            _ => {}
+        }
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= self.most {
+            return Err(Refused::TooMany);
+        }
+        let upload = Arc::new(Upload::begin(place, plot, &self.census)?);
+        let writer = upload.claim(asked)?;
+        open.insert(place.clone(), upload);
+        Ok(writer)
+    }
+
+    /// Lets the writer leave (see [`Writer::leave`]), and forgets an upload that has its name.
+    pub fn leave(&self, writer: Writer, clean: bool) -> io::Result<Stored> {
+        let upload = writer.upload().clone();
+        let outcome = writer.leave(clean);
+        if !matches!(outcome, Ok(Stored::Partly) | Err(_)) {
+            self.close(&upload);
+        }
+        outcome
+    }
+
+    /// Removes what is at `place`: the file, and what is there of an upload that nobody is at. Whether
+    /// there was anything. Waits for the disk.
+    pub fn delete(&self, place: &Place) -> Result<bool, Refused> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let upload = self.at(place);
+        if let Some(upload) = &upload {
+            if upload.is_busy() {
+                return Err(Refused::Busy);
+            }
+            upload.discard()?;
+            self.close(upload);
+        }
+        let plot = match self.plot(place, false) {
+            Err(Refused::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            plot => plot?,
+        };
+        match plot.kind(place.name())? {
+            None => Ok(upload.is_some()),
+            Some(FileType::RegularFile | FileType::Symlink) => Ok(plot.remove(place.name())?),
+            Some(_) => Err(Refused::InTheWay),
+        }
+    }
+
+    fn close(&self, upload: &Arc<Upload>) {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        // Another may have begun at its place since.
+        if open.get(upload.place()).is_some_and(|other| Arc::ptr_eq(other, upload)) {
+            open.remove(upload.place());
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What is known of an upload beside its bytes, in a small file next to them, so that a new process can
+//! go on where one was killed. Written in place by positioned writes; holds nothing in memory.
+//!
+//! ```text
+//! "reelmap" 1  total:64  begun:64  boot:128  0...      64 bytes; total is all ones where it isn't known
+//! start:64  written:64  synced:64                      24 bytes for each part that was ever begun
+//! ```
+//!
+//! What was written before a process was killed is there after it; what was written before the power was
+//! lost may not be, but for what was synced. So the boot is noted: in another one, only that counts.
+
+use super::parts::Spans;
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+const MAGIC: &[u8; 8] = b"reelmap\x01";
+const HEAD: usize = 64;
+const SLOT: usize = 24;
+
+/// A value of this type is an open record.
+#[derive(Debug)]
+pub struct Record(File);
+
+/// A value of this type is what a record says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Read {
+    pub total: Option<u64>,
+    pub begun: SystemTime,
+    pub held: Spans,
+    /// Parts ever begun.
+    pub slots: u64,
+}
+
+impl Record {
+    /// Begins a record in an empty file.
+    pub fn begin(file: File, total: Option<u64>, begun: SystemTime) -> io::Result<Record> {
+        let record = Record(file);
+        record.write_head(total, begun)?;
+        Ok(record)
+    }
+
+    /// Opens one that was begun, and reads it. One that makes no sense is `InvalidData`.
+    pub fn read(file: File) -> io::Result<(Record, Read)> {
+        let mut bytes = vec![0; HEAD];
+        file.read_exact_at(&mut bytes, 0)?;
+        if !bytes.starts_with(MAGIC) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no record of an upload"));
+        }
+        let total = Some(number(&bytes, 8)).filter(|total| *total != u64::MAX);
+        let begun = UNIX_EPOCH + Duration::from_nanos(number(&bytes, 16));
+        let same_boot = boot() != [0; 16] && bytes.get(24..40) == Some(&boot());
+        let (mut held, mut slots) = (Spans::default(), 0);
+        let mut slot = [0; SLOT];
+        // A slot that was not wholly written is one whose part had not begun.
+        while file.read_exact_at(&mut slot, place(slots)).is_ok() {
+            let [start, written, synced] = [0, 8, 16].map(|at| number(&slot, at));
+            held.insert(start..if same_boot { written } else { synced }.max(start));
+            slots += 1;
+        }
+        Ok((Record(file), Read { total, begun, held, slots }))
+    }
+
+    /// Notes how long the whole will be, and that it is this boot.
+    pub fn write_head(&self, total: Option<u64>, begun: SystemTime) -> io::Result<()> {
+        let mut head = [0; HEAD];
+        let since = begun.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let begun = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        head[..8].copy_from_slice(MAGIC);
+        head[8..16].copy_from_slice(&total.unwrap_or(u64::MAX).to_le_bytes());
+        head[16..24].copy_from_slice(&begun.to_le_bytes());
+        head[24..40].copy_from_slice(&boot());
+        self.0.write_all_at(&head, 0)
+    }
+
+    /// Begins the part `slot` at `start`, of which nothing is there.
+    pub fn begin_part(&self, slot: u64, start: u64) -> io::Result<()> {
+        let mut bytes = [0; SLOT];
+        bytes.chunks_exact_mut(8).for_each(|field| field.copy_from_slice(&start.to_le_bytes()));
+        self.0.write_all_at(&bytes, place(slot))
+    }
+
+    /// Notes that the part `slot` is there up to `end`. Eight bytes that lie in one page: a process that
+    /// is killed has written them or has not.
+    pub fn written(&self, slot: u64, end: u64) -> io::Result<()> {
+        self.0.write_all_at(&end.to_le_bytes(), place(slot) + 8)
+    }
+
+    /// Notes that the part `slot` would outlast a loss of power up to `end`, and waits until the note
+    /// would, too.
+    pub fn synced(&self, slot: u64, end: u64) -> io::Result<()> {
+        self.0.write_all_at(&end.to_le_bytes(), place(slot) + 16)?;
+        self.0.sync_data()
+    }
+}
+
+fn place(slot: u64) -> u64 {
+    HEAD as u64 + slot.saturating_mul(SLOT as u64)
+}
+
+fn number(bytes: &[u8], at: usize) -> u64 {
+    let field = bytes.get(at..).and_then(<[u8]>::first_chunk);
+    field.map_or(0, |field| u64::from_le_bytes(*field))
+}
+
+/// What this boot of the machine is called (random(4)); zeros where nobody says.
+fn boot() -> [u8; 16] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits = text.trim().replace('-', "");
+    u128::from_str_radix(&digits, 16).unwrap_or(0).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun() -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(1_795_338_971_123_456_789)
+    }
+
+    fn made(total: Option<u64>) -> (Record, File) {
+        let file = tempfile::tempfile().unwrap();
+        (Record::begin(file.try_clone().unwrap(), total, begun()).unwrap(), file)
+    }
+
+    fn spans(of: &[(u64, u64)]) -> Spans {
+        let mut spans = Spans::default();
+        of.iter().for_each(|(start, end)| spans.insert(*start..*end));
+        spans
+    }
+
+    #[test]
+    fn a_record_says_what_was_written() {
+        let (record, file) = made(None);
+        record.begin_part(0, 0).unwrap();
+        record.begin_part(1, 100).unwrap();
+        record.written(1, 150).unwrap();
+        record.written(0, 30).unwrap();
+        let (again, read) = Record::read(file.try_clone().unwrap()).unwrap();
+        let held = spans(&[(0, 30), (100, 150)]);
+        assert_eq!(read, Read { total: None, begun: begun(), held, slots: 2 });
+        again.write_head(Some(150), begun()).unwrap();
+        assert_eq!(Record::read(file).unwrap().1.total, Some(150));
+    }
+
+    #[test]
+    fn in_another_boot_only_what_was_synced_counts() {
+        let (record, file) = made(Some(100));
+        record.begin_part(0, 0).unwrap();
+        record.written(0, 50).unwrap();
+        record.synced(0, 40).unwrap();
+        record.written(0, 60).unwrap();
+        assert_eq!(Record::read(file.try_clone().unwrap()).unwrap().1.held, spans(&[(0, 60)]));
+        file.write_all_at(&[7; 16], 24).unwrap();
+        assert_eq!(Record::read(file).unwrap().1.held, spans(&[(0, 40)]));
+    }
+
+    #[test]
+    fn a_slot_that_was_torn_is_no_part() {
+        let (record, file) = made(None);
+        record.begin_part(0, 0).unwrap();
+        record.written(0, 9).unwrap();
+        file.write_all_at(&[0xff; SLOT - 1], place(1)).unwrap();
+        let (_, read) = Record::read(file).unwrap();
+        assert_eq!((read.held, read.slots), (spans(&[(0, 9)]), 1));
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused() {
+        for bytes in [&b""[..], b"reelmap", &[0; 200]] {
+            let file = tempfile::tempfile().unwrap();
+            file.write_all_at(bytes, 0).unwrap();
+            assert!(Record::read(file).is_err(), "{bytes:?}");
+        }
+    }
+}

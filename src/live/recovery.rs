@@ -1,0 +1,87 @@
+//! What another process left when it was killed: found at start, finished or kept to be gone on with.
+
+use super::{
+    Ground, Streams,
+    upload::{RECORD, Upload, hidden},
+};
+use crate::store::{plot::Plot, root::Place};
+use rustix::fs::FileType;
+use std::{
+    ffi::OsStr,
+    io,
+    os::unix::ffi::OsStrExt,
+    sync::{Arc, PoisonError},
+};
+
+impl Streams {
+    /// Takes up every upload that lies below the folders that may be written to. Waits for the disk.
+    pub fn recover(&self) {
+        for ground in &self.grounds {
+            if let Err(error) = self.recover_in(ground, &Place::default()) {
+                let folder = &ground.place;
+                tracing::error!("cannot look for uploads left in {folder}: {error}");
+            }
+        }
+    }
+
+    fn recover_in(&self, ground: &Ground, folder: &Place) -> io::Result<()> {
+        let plot = ground.folder.plot(folder, false)?;
+        for name in plot.names()? {
+            let left = name.as_bytes().strip_prefix(b".");
+            if let Some(left) = left.and_then(|left| left.strip_suffix(RECORD.as_bytes())) {
+                if let Some(left) = Place::new([left]) {
+                    let inside = folder.join(&left);
+                    self.take_up(&ground.place.join(&inside), ground.folder.plot(folder, false)?);
+                }
+            } else if plot.kind(&name)? == Some(FileType::Directory)
+                && let Some(inside) = Place::new([name.as_bytes()])
+            {
+                self.recover_in(ground, &folder.join(&inside))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_up(&self, place: &Place, plot: Plot) {
+        if self.at(place).is_some() {
+            return;
+        }
+        let upload = match Upload::resume(place, plot, &self.census) {
+            Ok(Some(upload)) => Arc::new(upload),
+            Ok(None) => {
+                tracing::info!("of {place} nothing had arrived: its record is removed");
+                if let Err(refused) = self.forget(place) {
+                    tracing::error!("cannot remove the record of {place}: {refused:?}");
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::error!("cannot go on with {place}, what is there of it stays: {error}");
+                return;
+            }
+        };
+        let (held, total) = upload.held();
+        let bytes: u64 = held.iter().map(|span| span.end - span.start).sum();
+        match upload.finish_if_done() {
+            Ok(true) => tracing::info!("{place} was cut off: finished with its {bytes} bytes"),
+            Ok(false) => {
+                let of = total.map_or("an unknown number".into(), |total| total.to_string());
+                tracing::info!(
+                    "{place} is not whole: {bytes} of {of} bytes are kept, to go on with"
+                );
+                let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+                open.insert(place.clone(), upload);
+            }
+            Err(error) => tracing::error!("cannot finish {place}: {error}"),
+        }
+    }
+
+    /// Removes a record without bytes, and bytes without a part.
+    fn forget(&self, place: &Place) -> Result<(), super::Refused> {
+        let plot = self.plot(place, false)?;
+        for name in hidden(place.name()) {
+            plot.remove(OsStr::new(&name))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! A folder below a root in which files are made, renamed and removed by name. Like `root`, it never
+//! leaves the root: the way to the folder is the kernel's affair, and what is done there takes one name
+//! and follows no link.
+
+use super::{
+    identity::{WANTED, kind},
+    root::{Place, Root},
+};
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags},
+    io::Errno,
+};
+use std::{ffi::OsStr, fs::File, io, os::fd::OwnedFd};
+
+/// A value of this type is an open folder that may be written to.
+#[derive(Debug)]
+pub struct Plot(OwnedFd);
+
+impl Root {
+    /// The folder at `place`; where it is missing and `make` says so, it is made, and those above it.
+    ///
+    /// Fails with `NotADirectory` where a file is in the way, with `PermissionDenied` where the way
+    /// leads out of the root, with `NotFound` where it is missing. Waits for the disk.
+    pub fn plot(&self, place: &Place, make: bool) -> io::Result<Plot> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        match self.open_at(place, flags) {
+            Ok(folder) => return Ok(Plot(folder)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if place.segments().next().is_none() => return Err(error),
+            Err(_) => {}
+        }
+        let above = self.plot(&place.parent(), make)?;
+        match above.kind(place.name())? {
+            None if make => match rustix::fs::mkdirat(&above.0, place.name(), Mode::from(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => Ok(Plot(self.open_at(place, flags)?)),
+                Err(errno) => Err(errno.into()),
+            },
+            None => Err(io::ErrorKind::NotFound.into()),
+            Some(FileType::Symlink | FileType::Directory) => {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
+            Some(_) => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+}
+
+impl Plot {
+    /// What the name stands for, links not followed; `None` if there is nothing.
+    pub fn kind(&self, name: &OsStr) -> io::Result<Option<FileType>> {
+        match rustix::fs::statx(&self.0, name, AtFlags::SYMLINK_NOFOLLOW, WANTED) {
+            Ok(stat) => Ok(Some(kind(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// A new file to write and read; fails where there is something of that name.
+    pub fn create(&self, name: &OsStr) -> io::Result<File> {
+        self.open_with(name, OFlags::CREATE | OFlags::EXCL)
+    }
+
+    /// A file that is there, to write and read.
+    pub fn open(&self, name: &OsStr) -> io::Result<File> {
+        self.open_with(name, OFlags::empty())
+    }
+
+    fn open_with(&self, name: &OsStr, how: OFlags) -> io::Result<File> {
+        let flags = how | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.0, name, flags, Mode::from(0o666))?.into())
+    }
+
+    /// Gives a file another name; what had that name is replaced at once.
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Removes a file; whether there was one.
+    pub fn remove(&self, name: &OsStr) -> io::Result<bool> {
+        match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Waits until names that were made, changed or removed would outlast a loss of power.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    /// The names of the folder, in no order; those that begin with a dot too.
+    pub fn names(&self) -> io::Result<Vec<std::ffi::OsString>> {
+        use std::os::unix::ffi::OsStrExt;
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    fn place(path: &str) -> Place {
+        Place::new(path.split('/').map(str::as_bytes)).unwrap()
+    }
+
+    #[test]
+    fn folders_are_made_as_deep_as_asked_and_never_outside() {
+        let outside = tempfile::tempdir().unwrap();
+        let top = outside.path().join("root");
+        fs::create_dir_all(top.join("there")).unwrap();
+        fs::write(top.join("file"), "film").unwrap();
+        symlink("..", top.join("up")).unwrap();
+        symlink("there", top.join("inside")).unwrap();
+        let root = Root::open(&top).unwrap();
+        root.plot(&place("there/a/b"), true).unwrap().create(OsStr::new("film")).unwrap();
+        assert!(top.join("there/a/b/film").is_file());
+        root.plot(&place("inside/c"), true).unwrap();
+        assert!(top.join("there/c").is_dir());
+        let refused = |path| root.plot(&place(path), true).unwrap_err().kind();
+        assert_eq!(refused("file/a"), io::ErrorKind::NotADirectory);
+        assert_eq!(refused("up"), io::ErrorKind::PermissionDenied);
+        assert_eq!(refused("up/new"), io::ErrorKind::PermissionDenied);
+        assert!(!outside.path().join("new").exists());
+        let missing = root.plot(&place("none/a"), false).unwrap_err().kind();
+        assert_eq!(missing, io::ErrorKind::NotFound);
+        assert!(!top.join("none").exists());
+    }
+
+    #[test]
+    fn no_link_is_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("film"), "film").unwrap();
+        symlink("film", folder.path().join("link")).unwrap();
+        let plot = Root::open(folder.path()).unwrap().plot(&Place::default(), false).unwrap();
+        assert!(plot.create(OsStr::new("link")).is_err());
+        assert!(plot.open(OsStr::new("link")).is_err());
+        assert!(plot.remove(OsStr::new("link")).unwrap());
+        assert!(!plot.remove(OsStr::new("link")).unwrap());
+        assert!(folder.path().join("film").is_file());
+    }
+}

@@ -1,0 +1,247 @@
+//! The process is killed while files are being received, at any moment: what readers had been given is
+//! there after the next start, and nothing that was never sent.
+//!
+//! `REELMAP_KILLS` says how often; 1,000 take some minutes.
+
+mod support;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    path::Path,
+    thread,
+};
+use support::{
+    Client,
+    command::{Program, until},
+    noise,
+};
+
+/// Kills of each kind, unless the environment says another number.
+const KILLS: u64 = 12;
+
+const LENGTH: usize = 3_000_000;
+
+fn kills() -> u64 {
+    let asked = std::env::var("REELMAP_KILLS").ok().and_then(|kills| kills.parse::<u64>().ok());
+    asked.map_or(KILLS, |kills| kills.div_ceil(3))
+}
+
+/// A number below `most` that no two rounds share, and that is the same in each run.
+fn drawn(round: u64, most: usize) -> usize {
+    let bytes = noise(round.wrapping_mul(0x5851_F42D_4C95_7F2D) ^ 0xABCD, 8);
+    (u64::from_le_bytes(bytes.try_into().unwrap()) % most as u64) as usize
+}
+
+fn serve(root: &Path) -> Program {
+    Program::quiet(root, &["--ingest", "."])
+}
+
+/// Sends `head` and `body` until the server is gone; pieces of any size.
+fn send(address: SocketAddr, head: String, body: &[u8], chunked: bool) {
+    let Ok(mut stream) = TcpStream::connect(address) else { return };
+    let sent = stream.write_all(head.as_bytes());
+    if sent.is_err() {
+        return;
+    }
+    for piece in body.chunks(1 + drawn(body.len() as u64, 70_000)) {
+        let sent = if chunked {
+            let size = format!("{:x}\r\n", piece.len());
+            stream.write_all(&[size.as_bytes(), piece, b"\r\n"].concat())
+        } else {
+            stream.write_all(piece)
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+    // The end of a chunked body is never sent: it is still a stream when the server is killed.
+    let _ = stream.read(&mut [0; 64]);
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+/// Follows the upload until `wanted` bytes of it have come; how many did.
+fn seen(address: SocketAddr, path: &str, wanted: usize) -> usize {
+    let mut client = Client::connect(address);
+    let is_there = || {
+        let head = Client::connect(address).ask(&format!("HEAD {path} HTTP/1.1"));
+        head.status == 200
+    };
+    until("the upload is there", is_there);
+    // Until it closes, so that every byte that comes is one of the body.
+    client.request(&format!("GET {path} HTTP/1.0"));
+    client.head().unwrap();
+    let mut seen = client.take_ahead().len();
+    let mut chunk = vec![0; 16 * 1024];
+    while seen < wanted {
+        match client.stream.read(&mut chunk) {
+            Ok(read) if read > 0 => seen += read,
+            _ => break,
+        }
+    }
+    seen
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Kills the server when a reader has seen so much of the upload, and starts another.
+fn kill_and_start(root: &Path, program: Program, path: &str, wanted: usize) -> (Program, usize) {
+    let seen = seen(program.address, path, wanted);
+    program.signal(rustix::process::Signal::KILL);
+    program.ended();
+    (serve(root), seen)
+}
+
+#[test]
+fn a_stream_is_finished_with_every_byte_that_was_committed() {
+    let root = tempfile::tempdir().unwrap();
+    let film = noise(1, LENGTH);
+    let mut program = serve(root.path());
+    for round in 0..kills() {
+        let path = format!("/cam-{round}.ts");
+        let head = format!("PUT {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let wanted = 1 + drawn(round, LENGTH);
+        let (address, sent) = (program.address, &film[..]);
+        program = thread::scope(|scope| {
+            scope.spawn(move || send(address, head, sent, true));
+            let (program, seen) = kill_and_start(root.path(), program, &path, wanted);
+            let stored = fs::read(root.path().join(&path[1..])).unwrap();
+            assert!(stored.len() >= seen, "round {round}: {} of {seen} bytes", stored.len());
+            assert!(film.starts_with(&stored), "round {round}: it is not what was sent");
+            let answer = program.connect().ask(&format!("GET {path} HTTP/1.1"));
+            assert!(answer.status == 200 && answer.body == stored);
+            assert_eq!(names(root.path()), [&path[1..]], "round {round}");
+            assert_eq!(program.connect().ask(&format!("DELETE {path} HTTP/1.1")).status, 204);
+            program
+        });
+    }
+}
+
+#[test]
+fn an_upload_is_gone_on_with_from_the_last_byte_that_was_committed() {
+    let root = tempfile::tempdir().unwrap();
+    let film = noise(2, LENGTH);
+    let mut program = serve(root.path());
+    for round in 0..kills() {
+        let path = format!("/film-{round}.mp4");
+        let head = format!("PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n");
+        let wanted = 1 + drawn(!round, LENGTH - 1);
+        // All but the last byte, so that it can't be whole.
+        let sent = &film[..LENGTH - 1];
+        let address = program.address;
+        program = thread::scope(|scope| {
+            scope.spawn(move || send(address, head, sent, false));
+            let (program, seen) = kill_and_start(root.path(), program, &path, wanted);
+            let head = program.connect().ask(&format!("HEAD {path} HTTP/1.1"));
+            assert_eq!(head.header("upload-complete"), "?0", "round {round}: {head:?}");
+            let held: usize = head.header("upload-offset").parse().unwrap();
+            assert!(held >= seen, "round {round}: {held} of {seen} bytes");
+            let range = format!("GET {path} HTTP/1.1\nRange: bytes=-{LENGTH}");
+            assert!(program.connect().ask(&range).body == film[..held], "round {round}");
+            let mut client = program.connect();
+            client.request(&format!(
+                "PUT {path} HTTP/1.1\nContent-Range: bytes {held}-{}/{LENGTH}\nContent-Length: {}",
+                LENGTH - 1,
+                LENGTH - held
+            ));
+            client.send(&film[held..]);
+            let answer = client.response("PUT");
+            assert_eq!(answer.status, 201, "round {round}: {}", answer.text());
+            assert_eq!(answer.header("etag"), head.header("etag"));
+            assert!(fs::read(root.path().join(&path[1..])).unwrap() == film, "round {round}");
+            assert_eq!(names(root.path()), [&path[1..]], "round {round}");
+            assert_eq!(program.connect().ask(&format!("DELETE {path} HTTP/1.1")).status, 204);
+            program
+        });
+    }
+}
+
+#[test]
+fn parts_are_kept_as_far_as_they_had_come() {
+    let root = tempfile::tempdir().unwrap();
+    let film = noise(3, LENGTH);
+    let mut program = serve(root.path());
+    for round in 0..kills() {
+        let path = format!("/film-{round}.mp4");
+        let half = LENGTH / 2;
+        let head = |from: usize, to: usize| {
+            format!(
+                "PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Range: bytes {from}-{}/{LENGTH}\r\n\
+                 Content-Length: {}\r\n\r\n",
+                to - 1,
+                to - from
+            )
+        };
+        let wanted = 1 + drawn(round << 20, half - 1);
+        let address = program.address;
+        program = thread::scope(|scope| {
+            let parts = [(0, half - 1, head(0, half)), (half, LENGTH, head(half, LENGTH))];
+            for (from, to, head) in parts {
+                let part = &film[from..to];
+                scope.spawn(move || send(address, head, part, false));
+            }
+            let (program, seen) = kill_and_start(root.path(), program, &path, wanted);
+            let bytes = fs::read(root.path().join(format!(".{}.reelmap", &path[1..]))).unwrap();
+            let ask = "Content-Range: bytes */*\nContent-Length: 0";
+            let answer = program.connect().ask(&format!("PUT {path} HTTP/1.1\n{ask}"));
+            assert_eq!(answer.status, 200);
+            let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            assert!(json["length"].as_u64().unwrap() as usize >= seen, "round {round}: {json}");
+            let (mut at, mut gaps) = (0, Vec::new());
+            for span in json["held"].as_array().unwrap() {
+                let (first, last) = span.as_str().unwrap().split_once('-').unwrap();
+                let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+                assert!(bytes[first..=last] == film[first..=last], "round {round}: {span}");
+                gaps.extend((at < first).then_some((at, first)));
+                at = last + 1;
+            }
+            assert_eq!(bytes.len(), at, "round {round}: there is more than is held");
+            gaps.extend((at < LENGTH).then_some((at, LENGTH)));
+            for (from, to) in gaps {
+                let mut client = program.connect();
+                client.send(head(from, to));
+                client.send(&film[from..to]);
+                assert!(matches!(client.response("PUT").status, 201 | 202));
+            }
+            assert!(fs::read(root.path().join(&path[1..])).unwrap() == film, "round {round}");
+            assert_eq!(names(root.path()), [&path[1..]], "round {round}");
+            assert_eq!(program.connect().ask(&format!("DELETE {path} HTTP/1.1")).status, 204);
+            program
+        });
+    }
+}
+
+#[test]
+fn what_was_left_is_said_in_the_log() {
+    let root = tempfile::tempdir().unwrap();
+    let program = serve(root.path());
+    let mut client = program.connect();
+    client.request("PUT /cam.ts HTTP/1.1\nTransfer-Encoding: chunked");
+    client.send("4\r\nfilm\r\n");
+    let mut film = program.connect();
+    film.request("PUT /film.mp4 HTTP/1.1\nContent-Length: 10");
+    film.send("film");
+    for path in ["/cam.ts", "/film.mp4"] {
+        let head = format!("HEAD {path} HTTP/1.1");
+        until("it is kept", || program.connect().ask(&head).header("upload-offset") == "4");
+    }
+    drop(program);
+    let text = serve(root.path()).before.join("\n");
+    assert!(text.contains("/cam.ts was cut off: finished with its 4 bytes"), "{text}");
+    assert!(text.contains("/film.mp4 is not whole: 4 of 10 bytes are kept"), "{text}");
+}
+
+#[test]
+fn what_is_no_record_is_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join(".film.reelmap-record"), "what is this?").unwrap();
+    fs::write(root.path().join(".film.reelmap"), "film").unwrap();
+    fs::write(root.path().join(".other.reelmap-record"), "").unwrap();
+    let program = serve(root.path());
+    assert_eq!(program.connect().ask("GET /film HTTP/1.1").status, 404);
+    assert_eq!(names(root.path()).len(), 3);
+}
