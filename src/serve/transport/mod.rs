@@ -188,6 +188,10 @@ impl AsyncWrite for Transport {
             }
             Poll::Pending => {
                 this.turn = 0;
+                // It may be long until it goes on, and memory may be taken for other things.
+                if let Some(next) = this.ledger.lock().front_mut() {
+                    next.resident = 0;
+                }
                 Poll::Pending
             }
         }

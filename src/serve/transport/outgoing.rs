@@ -101,11 +101,7 @@ impl Transport {
         let ledger = self.ledger.clone();
         let mut loans = ledger.lock();
         let next = &mut loans[0];
-        if self.stream.poll_write_ready(cx)?.is_pending() {
-            // It may be long until there is room, and memory may be taken for other things.
-            next.resident = 0;
-            return Poll::Pending;
-        }
+        ready!(self.stream.poll_write_ready(cx))?;
         let by = self.way(next);
         ready!(self.poll_beyond_change(cx, next))?;
         ready!(self.poll_resident(cx, next))?;
@@ -221,24 +217,21 @@ impl Transport {
 
     /// Ready when no rewrite of the file can show in what was sent, if all that is left is the last
     /// byte.
-    fn poll_beyond_change(
-        &mut self,
-        cx: &mut Context<'_>,
-        next: &mut Loan,
-    ) -> Poll<io::Result<()>> {
-        if !self.outgoing.lent || !is_last_byte(next) {
+    fn poll_beyond_change(&mut self, cx: &mut Context<'_>, next: &Loan) -> Poll<io::Result<()>> {
+        if !is_last_byte(next) {
             return Poll::Ready(Ok(()));
         }
+        // Also where `sendfile` turned out not to work: the end of the answer must not wait for more.
         self.cork(false)?;
+        if !self.outgoing.lent {
+            return Poll::Ready(Ok(()));
+        }
         loop {
             ready!(self.poll_pause(cx));
             let receiver = self.outgoing.receiver.unwrap_or(Receiver::Elsewhere);
             match receiver.unread(&next.exchange.app().sockets)? {
                 Some(0) => break,
-                Some(unread) => {
-                    next.resident = 0;
-                    self.wait_for_reader(unread)?;
-                }
+                Some(unread) => self.wait_for_reader(unread)?,
                 None => {
                     ready!(self.poll_drained(cx))?;
                     break;

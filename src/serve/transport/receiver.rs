@@ -51,17 +51,16 @@ impl Receiver {
         }
     }
 
-    /// Bytes given to the socket that its receiver has not read, 0 only if there are none; `None`
-    /// where only the receiver's machine knows.
+    /// Bytes given to the socket that its receiver has not read, 0 only if there are none; what has
+    /// arrived and is not acknowledged counts twice. `None` where only the receiver's machine knows.
     pub(super) fn unread(&self, sockets: &Sockets) -> io::Result<Option<u64>> {
         let Receiver::Here { own, peer } = *self else { return Ok(None) };
-        // A socket that is gone takes nothing more: what is sent next will fail.
-        let unread = sockets.queues(peer, own)?.map_or(0, |receiver| receiver.unread);
-        if unread > 0 {
-            return Ok(Some(unread.into()));
-        }
+        // The sender first: what it has no more is at the receiver. The other way round, bytes that
+        // arrive between the two questions would be in neither answer.
         let sent = sockets.queues(own, peer)?.map_or(0, |sender| sender.unacknowledged);
-        Ok(Some(sent.into()))
+        // A socket that is gone takes nothing more: what is sent next will fail.
+        let arrived = sockets.queues(peer, own)?.map_or(0, |receiver| receiver.unread);
+        Ok(Some(u64::from(sent) + u64::from(arrived)))
     }
 }
 
@@ -139,4 +138,35 @@ fn question(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
 fn canonical(address: SocketAddr) -> SocketAddr {
     let ip: IpAddr = address.ip().to_canonical();
     SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[tokio::test]
+    async fn what_waits_at_either_end_is_unread_until_it_is_read() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut reader = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let sockets = Sockets::open();
+        let receiver = Receiver::of(&stream, &sockets);
+        assert!(matches!(receiver, Receiver::Here { .. }), "{receiver:?}");
+        assert_eq!(receiver.unread(&sockets).unwrap(), Some(0));
+        // More than the reader's socket takes: the rest waits in the sender's.
+        let mut given = 0;
+        stream.writable().await.unwrap();
+        while let Ok(taken) = stream.try_write(&[7; 64 * 1024]) {
+            given += taken;
+        }
+        assert!(receiver.unread(&sockets).unwrap() >= Some(given as u64));
+        let mut read = vec![0; given];
+        reader.read_exact(&mut read).unwrap();
+        // What acknowledges the last of it may still be on its way.
+        while receiver.unread(&sockets).unwrap() != Some(0) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(Receiver::Elsewhere.unread(&sockets).unwrap(), None);
+    }
 }
