@@ -61,6 +61,8 @@ fn watched(path: &str, muxer: &[&str]) {
         assert!(mpv.status.success(), "{at}: {mpv:?}");
         assert!(encoder.try_wait().unwrap().is_none(), "it ended before it was watched");
     }
+    // A fragment is a second long: one more at least has begun since the first was watched.
+    until("the edge has left the start", || offset() > 3 * 150_000);
     let edge = Reader::ask(&server, &format!("GET {path}?from=live HTTP/1.1"));
     assert!(encoder.wait().unwrap().success());
 

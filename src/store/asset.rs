@@ -194,11 +194,15 @@ impl Asset {
         self.look(AtFlags::STATX_FORCE_SYNC)
     }
 
-    /// Whether the bytes that were there are others now, as far as a few of them tell that are still
-    /// in memory: a longer film was copied over this one.
-    fn is_written_anew(&self) -> bool {
-        let now = Fingerprint::recall(self.file(), self.identity.size);
-        now.is_some_and(|now| now != self.fingerprint)
+    /// Whether the bytes that were there are others now, as far as a few of them tell: a longer film was
+    /// copied over this one. `None` where only one who may wait can tell.
+    fn is_written_anew(&self, may_wait: bool) -> io::Result<Option<bool>> {
+        let length = self.identity.size;
+        let now = match may_wait {
+            true => Some(Fingerprint::take(self.file(), length)?),
+            false => Fingerprint::recall(self.file(), length),
+        };
+        Ok(now.map(|now| now != self.fingerprint))
     }
 
     fn state(&self, how: AtFlags) -> io::Result<Identity> {
@@ -221,10 +225,17 @@ impl Asset {
         let now = self.state(AtFlags::STATX_DONT_SYNC)?;
         let drift = grown.drift(&now);
         if drift == Drift::Grew {
-            if self.is_written_anew() {
-                return Ok(Drift::Touched);
+            match self.is_written_anew(how == AtFlags::STATX_FORCE_SYNC)? {
+                Some(false) => *grown = now,
+                Some(true) => return Ok(Drift::Touched),
+                // One who may wait asks again before more of it is sent.
+                None if self.remote => {}
+                // They are being written, or have left memory: by the next look they may be there.
+                None => {
+                    Fingerprint::ask_for(self.file(), self.identity.size);
+                    return Ok(Drift::Touched);
+                }
             }
-            *grown = now;
         }
         Ok(drift)
     }

@@ -1,10 +1,14 @@
 //! A few bytes of a file remembered, to tell one that only grew from one that was written anew and
 //! came out longer.
 
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::{
+    fs::{Advice, fadvise},
+    io::{Errno, ReadWriteFlags, preadv2},
+};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, IoSliceMut},
+    num::NonZeroU64,
     ops::Range,
     os::fd::AsFd,
 };
@@ -27,11 +31,26 @@ impl Fingerprint {
     pub(crate) fn recall(file: impl AsFd, length: u64) -> Option<Fingerprint> {
         take(file, length, ReadWriteFlags::NOWAIT).ok()
     }
+
+    /// Has the bytes brought into memory, without a wait, so that they may be recalled a little later.
+    pub(crate) fn ask_for(file: impl AsFd, length: u64) {
+        for place in places(length) {
+            if let Some(size) = NonZeroU64::new(place.end - place.start) {
+                // Advice alone: where it is refused, they stay where they are.
+                let _ = fadvise(file.as_fd(), place.start, Some(size), Advice::WillNeed);
+            }
+        }
+    }
+}
+
+/// The first and the last bytes of `length`.
+fn places(length: u64) -> [Range<u64>; 2] {
+    [0..length.min(SAMPLE), length.saturating_sub(SAMPLE)..length]
 }
 
 fn take(file: impl AsFd, length: u64, how: ReadWriteFlags) -> Result<Fingerprint, Errno> {
     let mut hasher = DefaultHasher::new();
-    for place in [0..length.min(SAMPLE), length.saturating_sub(SAMPLE)..length] {
+    for place in places(length) {
         hash(file.as_fd(), place, how, &mut hasher)?;
     }
     Ok(Fingerprint(hasher.finish()))

@@ -79,7 +79,10 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
             break;
         }
     }
-    let (main, trak, frames, end, fragmented) = chosen.ok_or(Error::NoTrack)?;
+    let (main, trak, frames, end, fragmented) = chosen.ok_or_else(|| match place.cut {
+        true => Error::broken(place.end, "the file ends in the middle of its moov"),
+        false => Error::NoTrack,
+    })?;
     let start = match timecode_track(&moov, trak) {
         Some(timecode) => tmcd::start(source, timecode)?,
         None => None,

@@ -346,6 +346,17 @@ fn sizes_of_64_bits_and_to_the_end_are_followed() {
 }
 
 #[test]
+fn a_moov_that_is_cut_short_is_told_where_the_file_ends() {
+    let whole = Film { moov_first: true, ..film() }.bytes();
+    let moov = whole.windows(4).position(|four| four == b"moov").unwrap();
+    let cut = whole[..moov + 100].to_vec();
+    match open(&cut) {
+        Err(Error::Broken { offset, .. }) => assert_eq!(offset, cut.len() as u64),
+        other => panic!("not told: {:?}", other.map(|_| ())),
+    }
+}
+
+#[test]
 fn frames_that_the_file_has_not_got_are_not_there() {
     let film = Film { moov_first: true, ..film() };
     let whole = film.bytes();
