@@ -38,9 +38,10 @@ const ENTRY: u64 = 512;
 /// How often a file is read that is being written to.
 const ATTEMPTS: u32 = 4;
 
-/// A write bears the time of the kernel's last tick, and two within one tick look alike. So a file that was written
-/// to just now is read when its tick is over: what is written to it then is seen.
-const TICK: Duration = Duration::from_millis(20);
+/// A write bears the time at which it began, and by the kernel's last tick: two within one tick look alike. So a file
+/// that was written to just now is read when its tick, and the write as far as can be known, are over: what is
+/// written to it then is seen.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A value of this type is a film's index, for all who ask it.
 pub(super) struct Indexed {

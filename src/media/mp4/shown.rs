@@ -14,6 +14,9 @@ use crate::media::{
 /// The most heap bytes a table may take while it's made.
 pub const ROOM: usize = 56 << 20;
 
+/// How often a sample is laid on an edit, at most: many of either are a film, many of both an attack on the reader's time.
+const MOST_LAID: u64 = 1 << 27;
+
 /// A value of this type takes samples from wherever they come (the moov, the fragments) and keeps those shown.
 pub struct Shown {
     builder: Builder,
@@ -26,6 +29,8 @@ pub struct Shown {
     end: i64,
     listed_end: i64,
     taken: u64,
+    /// How many may be taken.
+    most: u64,
     /// Of the first part's frames, the smallest time; negative while none was found that isn't.
     least: i64,
 }
@@ -63,6 +68,7 @@ impl Shown {
             last.duration = i64::MAX;
         }
         let part = |edit: Edit| Part { edit, shift: None, before: None };
+        let most = MOST_LAID / (shown.len() as u64).max(1);
         Shown {
             builder: Builder::new(trak.scale, ROOM, shown.len()),
             parts: shown.into_iter().map(part).collect(),
@@ -76,6 +82,7 @@ impl Shown {
             end: 0,
             listed_end: 0,
             taken: 0,
+            most,
             least: -1,
         }
     }
@@ -99,13 +106,14 @@ impl Shown {
     #[inline]
     pub fn count(&mut self, offset: u64) -> Result<(), Error> {
         self.taken += 1;
-        match self.taken > self.length {
-            true => Err(Error::broken(
-                offset,
-                "the tables tell of more samples than the file has bytes",
-            )),
-            false => Ok(()),
-        }
+        let what = match self.taken {
+            taken if taken > self.length => {
+                "the tables tell of more samples than the file has bytes"
+            }
+            taken if taken > self.most => "the tables tell of more samples and edits than are read",
+            _ => return Ok(()),
+        };
+        Err(Error::broken(offset, what))
     }
 
     /// Takes the next sample in decode order. One whose bytes the file hasn't got isn't there.

@@ -378,13 +378,23 @@ fn tables_that_lie_are_read_as_far_as_they_reach() {
         many[at..at + 4].copy_from_slice(&[0xff; 4]);
     }
     assert_eq!(times(&many)[..10], times(&bytes));
-    // A fixed size and as many samples as a count can say.
-    let mut endless = bytes.clone();
-    let at = place(b"stsz") + 8;
-    endless[at..at + 8].copy_from_slice(&[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]);
-    let at = place(b"stsc") + 16;
-    endless[at..at + 4].copy_from_slice(&[0xff; 4]);
-    assert!(refusal(&endless).contains("more samples than the file has bytes"));
+    assert!(refusal(&endless(bytes)).contains("more samples than the file has bytes"));
+}
+
+/// `film` with a fixed size of samples, and as many as a count can say.
+fn endless(mut film: Vec<u8>) -> Vec<u8> {
+    let place = |kind: &[u8; 4]| film.windows(4).position(|four| four == kind).unwrap();
+    let (size, chunk) = (place(b"stsz") + 8, place(b"stsc") + 16);
+    film[size..size + 8].copy_from_slice(&[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]);
+    film[chunk..chunk + 4].copy_from_slice(&[0xff; 4]);
+    film
+}
+
+#[test]
+fn many_samples_in_many_edits_are_not_laid_out() {
+    let mut bytes = endless(Film { edits: vec![(1, i32::MAX); 1024], ..film() }.bytes());
+    bytes.resize(bytes.len() + 200_000, 0);
+    assert!(refusal(&bytes).contains("more samples and edits than are read"));
 }
 
 #[test]
