@@ -6,7 +6,10 @@ mod support;
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
+    os::unix::fs::FileExt,
     path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
 };
 use support::{Client, Response, Server, noise};
 
@@ -115,6 +118,35 @@ fn a_rewritten_film_that_the_socket_could_hold_is_not_taken_for_whole() {
         });
         assert_honest(&answers, &stage.old);
     }
+}
+
+/// A file's time is set when a write call begins: who opens it in between sees one state and bytes of two.
+#[test]
+fn a_film_in_the_middle_of_one_long_write_is_never_mixed() {
+    let stage = Stage::of(16 << 20);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let film = OpenOptions::new().write(true).open(stage.film()).unwrap();
+            for content in (1..=u8::MAX).cycle().take_while(|_| !done.load(Relaxed)) {
+                film.write_all_at(&vec![content; 16 << 20], 0).unwrap();
+            }
+        });
+        let ask = |range: &str| {
+            let mut client = stage.server.connect();
+            client.request(&format!("GET /film.mp4 HTTP/1.1\nRange: {range}"));
+            client.try_response("GET")
+        };
+        let ranges = ["bytes=0-4095", "bytes=8388600-8454135", "bytes=1000-1049575", "bytes=0-"];
+        let ask_often = |range| scope.spawn(move || [(); 6].map(|()| ask(range)));
+        let clients: Vec<_> = [ranges, ranges].concat().into_iter().map(ask_often).collect();
+        let answers: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        done.store(true, Relaxed);
+        for answer in answers.into_iter().flat_map(Result::unwrap).flatten() {
+            let mixed = answer.body.windows(2).any(|pair| pair[0] != pair[1]);
+            assert!(!(answer.complete && mixed), "{} bytes of two films", answer.body.len());
+        }
+    });
 }
 
 #[test]

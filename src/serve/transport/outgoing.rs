@@ -116,8 +116,7 @@ impl Transport {
         if by == SentBy::Sendfile {
             self.cork(!next.live)?;
             if at > 0 {
-                return self
-                    .poll_try(cx, before, |stream| send_with_more_to_come(stream, &slices[..at]));
+                return self.poll_try(cx, before, |stream| write(stream, &slices[..at], true));
             }
             let length = self.sendable(next);
             let (asset, offset) = (next.asset.clone(), next.span(0).start);
@@ -141,10 +140,8 @@ impl Transport {
         gathered[..at].copy_from_slice(&slices[..at]);
         gathered[at] = IoSlice::new(next.bytes(length));
         let more = length < next.left() || !(next.last || next.live);
-        let sent = ready!(self.poll_try(cx, before + length, |stream| match more {
-            true => send_with_more_to_come(stream, &gathered[..=at]),
-            false => send(stream, &gathered[..=at]),
-        }))?;
+        let slices = &gathered[..=at];
+        let sent = ready!(self.poll_try(cx, before + length, |to| write(to, slices, more)))?;
         let of_loan = sent.saturating_sub(before);
         self.learn_window(of_loan, length);
         if next.answer > VIEWED {
@@ -183,9 +180,9 @@ impl Transport {
 
     /// How many bytes of `next` may leave now.
     ///
-    /// The last byte of an answer that is not short is held back until all before it was taken by the kernel: then the
-    /// file is looked at once more, and a client whose file was rewritten or cut short under it
-    /// never gets the byte that would make its answer seem whole.
+    /// The last byte of an answer that is not short is held back until all before it was taken by the
+    /// kernel: then the file is looked at once more, and a client whose file was rewritten or cut short
+    /// under it never gets the byte that would make its answer seem whole.
     fn sendable(&self, next: &Loan) -> usize {
         let held_back = usize::from(next.last && next.left() > 1 && next.answer > SHORT);
         let in_memory = next.resident.saturating_sub(next.span(0).start);
@@ -385,16 +382,9 @@ fn is_writable(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Writes `slices` so that they leave with the bytes that follow at once (MSG_MORE).
-fn send_with_more_to_come(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    write(stream, slices, SendFlags::MORE)
-}
-
-fn send(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    write(stream, slices, SendFlags::empty())
-}
-
-fn write(stream: &TcpStream, slices: &[IoSlice<'_>], flags: SendFlags) -> io::Result<usize> {
-    let flags = flags | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+/// Writes `slices`, which leave with the bytes that follow at once if there are `more` (MSG_MORE).
+fn write(stream: &TcpStream, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+    let more = if more { SendFlags::MORE } else { SendFlags::empty() };
+    let flags = more | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     Ok(sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), flags)?)
 }
