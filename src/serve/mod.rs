@@ -121,7 +121,7 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener> {
         socket.bind(address)?;
         socket.listen(BACKLOG)
     };
-    bind().with_context(|| format!("cannot listen on {address}"))
+    bind().with_context(|| format!("cannot listen on {address}: choose another with --listen"))
 }
 
 /// Answers requests until `shutdown` is done, then lets those under way finish for as long as the
