@@ -58,42 +58,47 @@ impl Service {
     }
 
     fn question(&self, to: ToFilm, question: Question) -> Answering {
-        let asset = &to.film.asset;
-        match self.app.indexes.known(asset) {
-            Some(Err(no)) => return without_index(to.answer, &no).into(),
-            Some(Ok(indexed)) => {
-                if let Some(reply) = indexed.at_once(asset, |film| reply(film, &question)) {
-                    to.film.detail.note_times();
-                    return self.say(to, reply).into();
-                }
-            }
-            None => {}
-        }
-        let service = self.clone();
-        Answering::later(async move {
-            match service.ask(&to.film, move |film| reply(film, &question)).await {
+        self.told(
+            to,
+            move |film| reply(film, &question),
+            |service, to, told| match told {
                 Ok(reply) => service.say(to, reply),
                 Err(no) => without_index(to.answer, &no),
-            }
-        })
+            },
+        )
     }
 
     fn times(&self, to: ToFilm, range: TimeRange) -> Answering {
+        self.told(
+            to,
+            move |film| translated(film, &range),
+            |service, to, told| service.send(to, told.ok().flatten()),
+        )
+    }
+
+    /// The response that `respond` makes of what the film's index tells: now where that is in memory.
+    fn told<T: Send + 'static>(
+        &self,
+        to: ToFilm,
+        question: impl Fn(Film<'_>) -> T + Send + 'static,
+        respond: fn(&Service, ToFilm, Result<T, NoIndex>) -> Response<Body>,
+    ) -> Answering {
         let asset = &to.film.asset;
-        match self.app.indexes.known(asset) {
-            Some(Err(_)) => return self.send(to, None).into(),
-            Some(Ok(indexed)) => {
-                if let Some(sent) = indexed.at_once(asset, |film| translated(film, &range)) {
-                    to.film.detail.note_times();
-                    return self.send(to, sent).into();
-                }
+        let told = match self.app.indexes.known(asset) {
+            Some(Ok(indexed)) => indexed.at_once(asset, &question).map(Ok),
+            Some(Err(no)) => Some(Err(no)),
+            None => None,
+        };
+        if let Some(told) = told {
+            if told.is_ok() {
+                to.film.detail.note_times();
             }
-            None => {}
+            return respond(self, to, told).into();
         }
         let service = self.clone();
         Answering::later(async move {
-            let sent = service.ask(&to.film, move |film| translated(film, &range)).await;
-            service.send(to, sent.ok().flatten())
+            let told = service.ask(&to.film, question).await;
+            respond(&service, to, told)
         })
     }
 
