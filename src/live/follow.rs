@@ -15,15 +15,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
-use tokio::{
-    sync::{Notify, OnceCell},
-    time::timeout,
-};
+use tokio::{sync::Notify, task::spawn_blocking, time::timeout};
 
 /// A value of this type follows files.
 #[derive(Debug, Default)]
 pub struct Follower {
-    watches: OnceCell<Watches>,
+    /// There since the first one was followed; held while one begins or ends to be.
+    watches: Arc<Mutex<Option<Watches>>>,
+    /// Never held for longer than a look-up: the runtime waits for it.
     followed: Table,
 }
 
@@ -39,28 +38,31 @@ struct Followed {
 
 type Table = Arc<Mutex<HashMap<WatchDescriptor, Followed>>>;
 
-fn lock(table: &Table) -> MutexGuard<'_, HashMap<WatchDescriptor, Followed>> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Follower {
     /// The channel of `file`, whose state is `now`. It ends, whole, when the file has not grown for `idle`.
     ///
-    /// Fails where the system watches no more files.
-    pub async fn follow(
+    /// Fails where the system watches no more files. May wait, and is called where a runtime is at hand.
+    pub fn follow(
         &self,
         file: File,
         now: &Identity,
         idle: Duration,
         census: &Arc<Census>,
     ) -> io::Result<Arc<Channel>> {
-        let watches = self.watches.get_or_try_init(|| async { hear(&self.followed) }).await?;
-        let mut watches = watches.clone();
-        let mut followed = lock(&self.followed);
+        let mut turn = lock(&self.watches);
         let same = |followed: &&Followed| followed.file == (now.device, now.inode);
-        if let Some(channel) = followed.values().find(same).and_then(|f| f.channel.upgrade()) {
+        let known = lock(&self.followed).values().find(same).and_then(|f| f.channel.upgrade());
+        if let Some(channel) = known.filter(|channel| channel.state().end.is_none()) {
             return Ok(channel);
         }
+        let watches = match &mut *turn {
+            Some(watches) => watches,
+            none => none.insert(hear(&self.followed)?),
+        };
         // By its descriptor, so that it is the very file, whatever has its name now.
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let watch = watches.add(path, WatchMask::MODIFY)?;
@@ -73,19 +75,22 @@ impl Follower {
             channel: Arc::downgrade(&channel),
             written: written.clone(),
         };
-        followed.insert(watch.clone(), entry);
-        drop(followed);
-        let table = self.followed.clone();
+        lock(&self.followed).insert(watch.clone(), entry);
+        let (table, watches) = (self.followed.clone(), self.watches.clone());
         let (kept, last) = (Arc::downgrade(&channel), now.size);
         tokio::spawn(async move {
             grow(&kept, &file, last, idle, &written).await;
-            let mut followed = lock(&table);
-            // Another channel may have taken its place, and goes on with the watch.
-            if followed.get(&watch).is_some_and(|f| Arc::ptr_eq(&f.written, &written)) {
-                followed.remove(&watch);
-                // Fails if the file is gone and the watch with it.
-                let _ = watches.remove(watch);
-            }
+            spawn_blocking(move || {
+                let mut turn = lock(&watches);
+                let mut followed = lock(&table);
+                // Another channel may have taken its place, and goes on with the watch.
+                if followed.get(&watch).is_some_and(|f| Arc::ptr_eq(&f.written, &written)) {
+                    followed.remove(&watch);
+                    drop(followed);
+                    // Fails if the file is gone and the watch with it.
+                    let _ = turn.as_mut().map(|watches| watches.remove(watch));
+                }
+            });
         });
         Ok(channel)
     }

@@ -137,15 +137,12 @@ pub(super) async fn follow(
     request: Request<()>,
     film: Arc<Opened<Detail>>,
 ) -> Response<Body> {
-    let (app, identity) = (&service.app, film.asset.identity());
-    let followed = match film.asset.reopened() {
-        Ok(file) => {
-            let census = app.cache.census();
-            app.follower.follow(file, identity, app.config.follow_idle, census).await
-        }
-        Err(error) => Err(error),
-    };
-    let channel = match followed {
+    let (app, asset) = (service.app.clone(), film.asset.clone());
+    let followed = OffRuntime::start(move || {
+        let idle = app.config.follow_idle;
+        app.follower.follow(asset.reopened()?, asset.identity(), idle, app.cache.census())
+    });
+    let channel = match followed.await {
         Ok(channel) => channel,
         Err(error) => {
             tracing::error!("a file can not be followed: {error}");
