@@ -183,6 +183,44 @@ fn nothing_is_written_unless_it_is_switched_on_and_only_there() {
 }
 
 #[test]
+fn the_methods_of_a_place_are_those_that_are_taken_there() {
+    const READ: &str = "GET, HEAD, OPTIONS";
+    const WRITE: &str = "GET, HEAD, OPTIONS, PUT, POST, DELETE";
+    let root = root();
+    let token = root.path().join("token");
+    fs::write(&token, "secret").unwrap();
+    let off = Server::start(root.path(), &[]);
+    let on = serve(&root, &[]);
+    let with_token = serve(&root, &["--ingest-token-file", token.to_str().unwrap()]);
+    // Without a token pages of other origins may not write, so they are not told that they may.
+    for (server, path, methods, of_others) in [
+        (&off, "/live/film", READ, READ),
+        (&on, "/films/film.mp4", READ, READ),
+        (&on, "/live/", READ, READ),
+        (&on, "/live", READ, READ),
+        (&on, "/live/.hidden", READ, READ),
+        (&on, "/-/health", READ, READ),
+        (&on, "/live/a/film", WRITE, READ),
+        (&with_token, "/films/film.mp4", READ, READ),
+        (&with_token, "/live/film", WRITE, WRITE),
+    ] {
+        let refused = server.ask(&format!("PATCH {path} HTTP/1.1"));
+        assert_eq!((refused.status, refused.header("allow")), (405, methods), "{path}");
+        let preflight = "Origin: https://player.example\nAccess-Control-Request-Method: PUT";
+        let answer = server.ask(&format!("OPTIONS {path} HTTP/1.1\n{preflight}"));
+        assert_eq!((answer.status, answer.header("allow")), (204, methods), "{path}");
+        assert_eq!(answer.header("access-control-allow-methods"), of_others, "{path}");
+        let headers = answer.header("access-control-allow-headers");
+        for header in ["Authorization", "Content-Range", "Content-Type"] {
+            assert_eq!(headers.contains(header), of_others == WRITE, "{path}: {headers}");
+        }
+        assert!(headers.contains("If-Range"));
+        let exposed = answer.header("access-control-expose-headers");
+        assert!(exposed.contains("Upload-Offset") && exposed.contains("Location"), "{exposed}");
+    }
+}
+
+#[test]
 fn no_path_leaves_the_folder() {
     let root = root();
     let live = root.path().join("live");

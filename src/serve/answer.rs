@@ -18,18 +18,50 @@ use http::{
 };
 use std::sync::Arc;
 
-/// The methods that are understood.
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+/// What may be done at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Methods {
+    Read,
+    /// By whoever is not a page of another origin, too.
+    Write,
+    /// By whoever shows the token, too.
+    WriteWithToken,
+}
 
-/// What a page of another origin may send. `Range` and the conditions are not on the list that
-/// browsers grant by themselves (Fetch, "CORS-safelisted request-header").
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since",
-);
+impl Methods {
+    /// The methods that are understood.
+    fn understood(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Methods::Read => "GET, HEAD, OPTIONS",
+            Methods::Write | Methods::WriteWithToken => "GET, HEAD, OPTIONS, PUT, POST, DELETE",
+        })
+    }
+
+    /// Those that a page of another origin may use.
+    fn of_other_origins(self) -> HeaderValue {
+        let shared = if self == Methods::Write { Methods::Read } else { self };
+        shared.understood()
+    }
+
+    /// What such a page may send. `Range` and the conditions are not on the list that browsers grant by
+    /// themselves (Fetch, "CORS-safelisted request-header").
+    fn request_headers(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Methods::Read | Methods::Write => {
+                "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since"
+            }
+            Methods::WriteWithToken => {
+                "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, \
+                 Authorization, Content-Range, Content-Type"
+            }
+        })
+    }
+}
 
 /// What it may read of an answer, beside what browsers grant by themselves.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Content-Range, Content-Range-Mapping, Accept-Ranges, Content-Length, ETag, Last-Modified, Date",
+    "Content-Range, Content-Range-Mapping, Accept-Ranges, Content-Length, ETag, Last-Modified, Date, \
+     Location, Upload-Offset, Upload-Complete",
 );
 
 /// A value of this type makes the answer of one exchange.
@@ -137,20 +169,21 @@ impl Answer {
     }
 
     /// 405, with the methods that are understood (RFC 9110 §15.5.6).
-    pub(super) fn method_not_allowed(self) -> Response<Body> {
-        self.message(StatusCode::METHOD_NOT_ALLOWED).with(ALLOW, METHODS)
+    pub(super) fn method_not_allowed(self, methods: Methods) -> Response<Body> {
+        self.message(StatusCode::METHOD_NOT_ALLOWED).with(ALLOW, methods.understood())
     }
 
     /// What `OPTIONS` gets: the methods, and what a page of another origin may do.
-    pub(super) fn options(self) -> Response<Body> {
+    pub(super) fn options(self, methods: Methods) -> Response<Body> {
         let cors = self.exchange.app().config.cors;
-        let response = self.empty(StatusCode::NO_CONTENT, HeaderMap::new()).with(ALLOW, METHODS);
+        let response = self.empty(StatusCode::NO_CONTENT, HeaderMap::new());
+        let response = response.with(ALLOW, methods.understood());
         if !cors {
             return response;
         }
         response
-            .with(ACCESS_CONTROL_ALLOW_METHODS, METHODS)
-            .with(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS)
+            .with(ACCESS_CONTROL_ALLOW_METHODS, methods.of_other_origins())
+            .with(ACCESS_CONTROL_ALLOW_HEADERS, methods.request_headers())
             .with(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"))
     }
 

@@ -1,7 +1,7 @@
 //! Files that clients send: who may, and where; the body's frames on their way to the disk; the answer.
 
 use super::{
-    answer::{Answer, With},
+    answer::{Answer, Methods, With},
     body::Body,
     off_runtime::OffRuntime,
     service::{Service, is_shortage},
@@ -75,7 +75,8 @@ pub(super) async fn answer(
             return answer.last_message(StatusCode::UNAUTHORIZED).with(WWW_AUTHENTICATE, scheme);
         }
         Err(StatusCode::METHOD_NOT_ALLOWED) => {
-            return answer.method_not_allowed().with(CONNECTION, HeaderValue::from_static("close"));
+            let refused = answer.method_not_allowed(Methods::Read);
+            return refused.with(CONNECTION, HeaderValue::from_static("close"));
         }
         Err(status) => return answer.last_message(status),
     };
@@ -114,6 +115,19 @@ pub(super) async fn answer(
             };
             answer.with(CONNECTION, HeaderValue::from_static("close"))
         }
+    }
+}
+
+/// What may be done where the request is for.
+pub(super) fn methods(service: &Service, request: &Request<()>) -> Methods {
+    match Route::of(request.uri().path()) {
+        Ok(Route::Media { place, folder: false }) if service.app.streams.may_be_at(&place) => {
+            match service.app.config.ingest.token {
+                Some(_) => Methods::WriteWithToken,
+                None => Methods::Write,
+            }
+        }
+        _ => Methods::Read,
     }
 }
 

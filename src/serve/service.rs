@@ -128,8 +128,8 @@ impl Service {
         let method = match *request.method() {
             Method::GET => plan::Method::Get,
             Method::HEAD => plan::Method::Head,
-            Method::OPTIONS => return answer.options().into(),
-            _ => return answer.method_not_allowed().into(),
+            Method::OPTIONS => return answer.options(ingest::methods(self, &request)).into(),
+            _ => return answer.method_not_allowed(ingest::methods(self, &request)).into(),
         };
         match Route::of(request.uri().path()) {
             Ok(Route::Health) => answer.composed(StatusCode::OK, pages::TEXT, "ok\n").into(),
