@@ -2,24 +2,27 @@
 //! go on where one was killed. Written in place by positioned writes; holds nothing in memory.
 //!
 //! ```text
-//! "reelmap" 1  total:64  begun:64  boot:128  0...      64 bytes; total is all ones where it isn't known
-//! start:64  written:64  synced:64                      24 bytes for each part that was ever begun
+//! "reelmap" 2  total:64  begun:64  boot:128  0...      64 bytes; total is all ones where it isn't known
+//! start:64  written:64  synced:64  0:64                 32 bytes for each part: no page ends within
 //! ```
 //!
 //! What was written before a process was killed is there after it; what was written before the power was
 //! lost may not be, but for what was synced. So the boot is noted: in another one, only that counts.
 
-use super::parts::Spans;
 use std::{
     fs::File,
     io,
+    ops::Range,
     os::unix::fs::FileExt,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-const MAGIC: &[u8; 8] = b"reelmap\x01";
+const MAGIC: &[u8; 8] = b"reelmap\x02";
 const HEAD: usize = 64;
-const SLOT: usize = 24;
+const SLOT: usize = 32;
+
+/// The most slots that a record has.
+pub const MOST_SLOTS: u64 = 1_000_000;
 
 /// A value of this type is an open record.
 #[derive(Debug)]
@@ -30,9 +33,8 @@ pub struct Record(File);
 pub struct Read {
     pub total: Option<u64>,
     pub begun: SystemTime,
-    pub held: Spans,
-    /// Parts ever begun.
-    pub slots: u64,
+    /// Where each part begins, and how far of it counts.
+    pub parts: Vec<Range<u64>>,
 }
 
 impl Record {
@@ -50,18 +52,20 @@ impl Record {
         if !bytes.starts_with(MAGIC) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no record of an upload"));
         }
+        if file.metadata()?.len() > place(MOST_SLOTS) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "no record is so long"));
+        }
         let total = Some(number(&bytes, 8)).filter(|total| *total != u64::MAX);
         let begun = UNIX_EPOCH + Duration::from_nanos(number(&bytes, 16));
         let same_boot = boot() != [0; 16] && bytes.get(24..40) == Some(&boot());
-        let (mut held, mut slots) = (Spans::default(), 0);
+        let mut parts = Vec::new();
         let mut slot = [0; SLOT];
         // A slot that was not wholly written is one whose part had not begun.
-        while file.read_exact_at(&mut slot, place(slots)).is_ok() {
+        while file.read_exact_at(&mut slot, place(parts.len() as u64)).is_ok() {
             let [start, written, synced] = [0, 8, 16].map(|at| number(&slot, at));
-            held.insert(start..if same_boot { written } else { synced }.max(start));
-            slots += 1;
+            parts.push(start..if same_boot { written } else { synced }.max(start));
         }
-        Ok((Record(file), Read { total, begun, held, slots }))
+        Ok((Record(file), Read { total, begun, parts }))
     }
 
     /// Notes how long the whole will be, and that it is this boot.
@@ -79,7 +83,7 @@ impl Record {
     /// Begins the part `slot` at `start`, of which nothing is there.
     pub fn begin_part(&self, slot: u64, start: u64) -> io::Result<()> {
         let mut bytes = [0; SLOT];
-        bytes.chunks_exact_mut(8).for_each(|field| field.copy_from_slice(&start.to_le_bytes()));
+        bytes[..24].as_chunks_mut().0.fill(start.to_le_bytes());
         self.0.write_all_at(&bytes, place(slot))
     }
 
@@ -89,11 +93,24 @@ impl Record {
         self.0.write_all_at(&end.to_le_bytes(), place(slot) + 8)
     }
 
-    /// Notes that the part `slot` would outlast a loss of power up to `end`, and waits until the note
-    /// would, too.
-    pub fn synced(&self, slot: u64, end: u64) -> io::Result<()> {
-        self.0.write_all_at(&end.to_le_bytes(), place(slot) + 16)?;
+    /// Notes how far each part would outlast a loss of power, and waits until the notes would, too. For
+    /// bytes that were synced before.
+    pub fn synced(&self, parts: impl IntoIterator<Item = (u64, u64)>) -> io::Result<()> {
+        for (slot, end) in parts {
+            self.0.write_all_at(&end.to_le_bytes(), place(slot) + 16)?;
+        }
         self.0.sync_data()
+    }
+
+    /// Goes on, in this boot, with what was `read` and has been synced since: nothing else is there.
+    pub fn go_on(&self, read: &Read) -> io::Result<()> {
+        for (slot, part) in (0..).zip(&read.parts) {
+            let end = part.end.to_le_bytes();
+            self.0.write_all_at(&[end, end].concat(), place(slot) + 8)?;
+        }
+        // What was written and is lost must not count as soon as the boot is this one.
+        self.0.sync_data()?;
+        self.write_head(read.total, read.begun)
     }
 }
 
@@ -126,10 +143,9 @@ mod tests {
         (Record::begin(file.try_clone().unwrap(), total, begun()).unwrap(), file)
     }
 
-    fn spans(of: &[(u64, u64)]) -> Spans {
-        let mut spans = Spans::default();
-        of.iter().for_each(|(start, end)| spans.insert(*start..*end));
-        spans
+    fn parts(file: &File) -> Vec<(u64, u64)> {
+        let read = Record::read(file.try_clone().unwrap()).unwrap().1;
+        read.parts.iter().map(|part| (part.start, part.end)).collect()
     }
 
     #[test]
@@ -140,8 +156,8 @@ mod tests {
         record.written(1, 150).unwrap();
         record.written(0, 30).unwrap();
         let (again, read) = Record::read(file.try_clone().unwrap()).unwrap();
-        let held = spans(&[(0, 30), (100, 150)]);
-        assert_eq!(read, Read { total: None, begun: begun(), held, slots: 2 });
+        let parts = vec![0..30, 100..150];
+        assert_eq!(read, Read { total: None, begun: begun(), parts });
         again.write_head(Some(150), begun()).unwrap();
         assert_eq!(Record::read(file).unwrap().1.total, Some(150));
     }
@@ -150,12 +166,33 @@ mod tests {
     fn in_another_boot_only_what_was_synced_counts() {
         let (record, file) = made(Some(100));
         record.begin_part(0, 0).unwrap();
+        record.begin_part(1, 70).unwrap();
         record.written(0, 50).unwrap();
-        record.synced(0, 40).unwrap();
+        record.synced([(0, 40)]).unwrap();
         record.written(0, 60).unwrap();
-        assert_eq!(Record::read(file.try_clone().unwrap()).unwrap().1.held, spans(&[(0, 60)]));
+        record.written(1, 80).unwrap();
+        assert_eq!(parts(&file), [(0, 60), (70, 80)]);
         file.write_all_at(&[7; 16], 24).unwrap();
-        assert_eq!(Record::read(file).unwrap().1.held, spans(&[(0, 40)]));
+        assert_eq!(parts(&file), [(0, 40), (70, 70)]);
+        // What was lost doesn't come back with the next process of that boot, nor of a third.
+        let (record, read) = Record::read(file.try_clone().unwrap()).unwrap();
+        record.go_on(&read).unwrap();
+        assert_eq!(parts(&file), [(0, 40), (70, 70)]);
+        record.written(0, 45).unwrap();
+        assert_eq!(parts(&file), [(0, 45), (70, 70)]);
+        file.write_all_at(&[8; 16], 24).unwrap();
+        assert_eq!(parts(&file), [(0, 40), (70, 70)]);
+    }
+
+    #[test]
+    fn what_is_gone_on_with_would_outlast_a_loss_of_power() {
+        let (record, file) = made(None);
+        record.begin_part(0, 0).unwrap();
+        record.written(0, 50).unwrap();
+        let (record, read) = Record::read(file.try_clone().unwrap()).unwrap();
+        record.go_on(&read).unwrap();
+        file.write_all_at(&[7; 16], 24).unwrap();
+        assert_eq!(parts(&file), [(0, 50)]);
     }
 
     #[test]
@@ -164,8 +201,7 @@ mod tests {
         record.begin_part(0, 0).unwrap();
         record.written(0, 9).unwrap();
         file.write_all_at(&[0xff; SLOT - 1], place(1)).unwrap();
-        let (_, read) = Record::read(file).unwrap();
-        assert_eq!((read.held, read.slots), (spans(&[(0, 9)]), 1));
+        assert_eq!(parts(&file), [(0, 9)]);
     }
 
     #[test]

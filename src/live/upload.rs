@@ -1,24 +1,25 @@
 //! One file that is being received: its bytes and its record beside its final name, hidden, until all of
 //! it is there; then it is synced and renamed. Knows no HTTP and no runtime: all here may wait for a disk.
 
+mod durable;
+mod writer;
+
+pub use writer::Writer;
+
 use super::{
     channel::{Channel, End},
     parts::{MOST_SPANS, Spans},
-    record::Record,
+    record::{MOST_SLOTS, Record},
 };
 use crate::store::{Census, plot::Plot, root::Place, stamp};
-use bytes::{Buf, Bytes};
-use rustix::io::Errno;
+use durable::Durable;
 use std::{
     ffi::{OsStr, OsString},
-    io::{self, IoSlice},
+    io,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-
-/// Frames written by one call; the kernel takes no more than 1,024.
-const SLICES: usize = 256;
 
 /// Why an upload, or a part of one, is not taken.
 #[derive(Debug)]
@@ -83,19 +84,44 @@ pub struct Upload {
     /// Whether there was a file of its name when it began.
     replaces: bool,
     progress: Mutex<Progress>,
+    durable: Mutex<Durable>,
 }
 
 #[derive(Debug)]
 struct Progress {
     held: Spans,
-    /// The part that each writer is at, by its slot in the record.
-    claims: Vec<(u64, Range<u64>)>,
+    claims: Vec<Claim>,
     total: Option<u64>,
+    /// Slots of the record, and those of them whose part came to nothing.
     slots: u64,
+    free: Vec<u64>,
     /// When the last writer left.
     left: Instant,
     /// Somebody is giving it its name, or did.
     finished: Option<Stored>,
+}
+
+/// A value of this type is the part that a writer is at.
+#[derive(Debug)]
+struct Claim {
+    /// Its slot in the record.
+    slot: u64,
+    span: Range<u64>,
+    /// Where what was written of it ends, and what of that would outlast a loss of power.
+    written: u64,
+    synced: u64,
+}
+
+impl Progress {
+    /// Nobody is at it yet; its record has so many slots.
+    fn new(held: Spans, total: Option<u64>, slots: u64) -> Progress {
+        let (claims, free) = (Vec::new(), Vec::new());
+        Progress { held, claims, total, slots, free, left: Instant::now(), finished: None }
+    }
+}
+
+fn nonsense(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// The names under which an upload lies until it is whole.
@@ -122,16 +148,17 @@ impl Upload {
         let begun = SystemTime::now();
         let record = Record::begin(plot.create(&record)?, None, begun)?;
         let channel = Arc::new(Channel::new(plot.create(&bytes)?, 0, census)?);
-        let progress = Progress {
-            held: Spans::default(),
-            claims: Vec::new(),
-            total: None,
-            slots: 0,
-            left: Instant::now(),
-            finished: None,
-        };
-        let progress = Mutex::new(progress);
-        Ok(Upload { place: place.clone(), plot, channel, record, begun, replaces, progress })
+        let progress = Progress::new(Spans::default(), None, 0);
+        Ok(Upload {
+            place: place.clone(),
+            plot,
+            channel,
+            record,
+            begun,
+            replaces,
+            progress: Mutex::new(progress),
+            durable: Mutex::default(),
+        })
     }
 
     /// Takes up an upload that another process began: what its record says is there, and no more. `None`
@@ -147,34 +174,37 @@ impl Upload {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        if read.held.count() == 0 {
+        let mut held = Spans::default();
+        for part in &read.parts {
+            held.insert(part.clone());
+            if held.count() > MOST_SPANS {
+                return Err(nonsense("its record has too many parts".into()));
+            }
+        }
+        if held.count() == 0 {
             return Ok(None);
         }
-        let length = file.metadata()?.len();
-        if length < read.held.end() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{length} bytes are there of {} that were noted", read.held.end()),
-            ));
+        let (length, noted) = (file.metadata()?.len(), held.end());
+        if length < noted {
+            return Err(nonsense(format!("{length} bytes are there of {noted} that were noted")));
         }
-        file.set_len(read.held.end())?;
-        // What counts now was synced, or was there in this boot; from now on it is this boot's.
+        file.set_len(noted)?;
         file.sync_data()?;
-        record.write_head(read.total, read.begun)?;
-        let channel = Arc::new(Channel::new(file, read.held.prefix(), census)?);
+        record.go_on(&read)?;
+        let channel = Arc::new(Channel::new(file, held.prefix(), census)?);
         channel.end(Some(End::Cut));
         let replaces = plot.kind(place.name())?.is_some();
-        let progress = Progress {
-            held: read.held,
-            claims: Vec::new(),
-            total: read.total,
-            slots: read.slots,
-            left: Instant::now(),
-            finished: None,
-        };
-        let (begun, progress) = (read.begun, Mutex::new(progress));
-        let place = place.clone();
-        Ok(Some(Upload { place, plot, channel, record, begun, replaces, progress }))
+        let progress = Progress::new(held, read.total, read.parts.len() as u64);
+        Ok(Some(Upload {
+            place: place.clone(),
+            plot,
+            channel,
+            record,
+            begun: read.begun,
+            replaces,
+            progress: Mutex::new(progress),
+            durable: Mutex::default(),
+        }))
     }
 
     pub fn place(&self) -> &Place {
@@ -236,27 +266,31 @@ impl Upload {
             return Err(Refused::OtherTotal);
         }
         let crosses = |claim: &Range<u64>| claim.start < span.end && span.start < claim.end;
-        if progress.claims.iter().any(|(_, claim)| crosses(claim)) {
+        if progress.claims.iter().any(|claim| crosses(&claim.span)) {
             return Err(if open { Refused::Busy } else { Refused::Overlap });
         }
         if progress.held.overlaps(&span) {
             return Err(Refused::Overlap);
         }
-        if progress.held.count() + progress.claims.len() >= MOST_SPANS {
+        let scattered = progress.held.count() + progress.claims.len() >= MOST_SPANS;
+        if scattered || progress.slots >= MOST_SLOTS {
             return Err(Refused::Scattered);
         }
         if known != progress.total {
             self.record.write_head(known, self.begun)?;
             progress.total = known;
         }
-        let slot = progress.slots;
-        self.record.begin_part(slot, span.start)?;
-        progress.slots += 1;
-        progress.claims.push((slot, span.clone()));
+        let slot = progress.free.last().copied().unwrap_or(progress.slots);
+        let at = span.start;
+        self.record.begin_part(slot, at)?;
+        if progress.free.pop().is_none() {
+            progress.slots += 1;
+        }
+        progress.claims.push(Claim { slot, span, written: at, synced: at });
         drop(progress);
         self.channel.end(None);
         let whole = matches!(asked, Asked::Whole(_));
-        Ok(Writer { upload: self.clone(), whole, slot, start: span.start, at: span.start })
+        Ok(Writer { upload: self.clone(), whole, slot, start: at, at })
     }
 
     /// Gives up what is there, and removes it.
@@ -315,7 +349,7 @@ impl Upload {
         let [bytes, record] = hidden(self.place.name());
         let finish = || {
             let file = self.channel.file();
-            file.sync_all()?;
+            self.sync_whole()?;
             // Where the file system has no room for it, the tag changes when the stream ends.
             let _ = stamp::write(file, &self.tag());
             self.plot.rename(&bytes, self.place.name())?;
@@ -328,92 +362,5 @@ impl Upload {
         }
         self.channel.end(Some(if outcome.is_ok() { end } else { End::Cut }));
         outcome
-    }
-}
-
-/// A value of this type writes one part of an upload, in order.
-#[derive(Debug)]
-pub struct Writer {
-    upload: Arc<Upload>,
-    /// It writes all of it.
-    whole: bool,
-    slot: u64,
-    start: u64,
-    at: u64,
-}
-
-impl Writer {
-    pub fn upload(&self) -> &Arc<Upload> {
-        &self.upload
-    }
-
-    /// How many bytes it wrote.
-    pub fn written(&self) -> u64 {
-        self.at - self.start
-    }
-
-    /// Writes `frames` where they belong, and tells the readers. What was written before it failed is
-    /// told, too. The frames are left, empty, to be freed by the thread that made them.
-    pub fn write(&mut self, frames: &mut [Bytes]) -> io::Result<()> {
-        let outcome = self.write_frames(frames);
-        self.upload.record.written(self.slot, self.at)?;
-        let mut progress = self.upload.progress();
-        progress.held.insert(self.start..self.at);
-        let prefix = progress.held.prefix();
-        drop(progress);
-        self.upload.channel.reach(prefix)?;
-        outcome
-    }
-
-    fn write_frames(&mut self, mut left: &mut [Bytes]) -> io::Result<()> {
-        while let Some(first) = left.first_mut() {
-            if first.is_empty() {
-                left = &mut left[1..];
-                continue;
-            }
-            let slices: Vec<_> =
-                left.iter().take(SLICES).map(|frame| IoSlice::new(frame)).collect();
-            let mut taken = match rustix::io::pwritev(self.upload.channel.file(), &slices, self.at)
-            {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(taken) => taken,
-                Err(Errno::INTR) => continue,
-                Err(errno) => return Err(errno.into()),
-            };
-            self.at += taken as u64;
-            for frame in left.iter_mut() {
-                let part = taken.min(frame.len());
-                frame.advance(part);
-                taken -= part;
-            }
-        }
-        Ok(())
-    }
-
-    /// Leaves; `clean` if all came that was to come. What is there is kept, and if that is all, the
-    /// upload gets its name.
-    pub fn leave(self, clean: bool) -> io::Result<Stored> {
-        let upload = &self.upload;
-        let mut progress = upload.progress();
-        progress.claims.retain(|(slot, _)| *slot != self.slot);
-        progress.left = Instant::now();
-        if self.whole && progress.total.is_none() && clean {
-            progress.total = Some(self.at);
-        } else if self.whole && !clean {
-            upload.close_open_end(&mut progress);
-        }
-        let done = upload.is_done(&mut progress);
-        let (finished, idle) = (progress.finished, progress.claims.is_empty());
-        drop(progress);
-        if done {
-            upload.finish(if clean { End::Whole } else { End::Cut })?;
-        } else if finished.is_none() {
-            if idle && !clean {
-                upload.channel.end(Some(End::Cut));
-            }
-            upload.channel.file().sync_data()?;
-            upload.record.synced(self.slot, self.at)?;
-        }
-        Ok(finished.unwrap_or(Stored::Partly))
     }
 }

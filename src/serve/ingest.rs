@@ -1,6 +1,7 @@
 //! Files that clients send: who may, and where; the body's frames on their way to the disk; the answer.
 
 use super::{
+    App,
     answer::{Answer, Methods, With},
     body::Body,
     off_runtime::OffRuntime,
@@ -29,7 +30,10 @@ use rustix::io::Errno;
 use serde::Serialize;
 use std::{future::pending, io, os::unix::ffi::OsStrExt, sync::Arc, time::Duration};
 use subtle::ConstantTimeEq;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, interval, sleep_until, timeout},
+};
 
 /// Bytes that are written at once, and taken from a client while those before them are being written.
 /// Each write wakes a thread; with fewer bytes, that costs more than the write.
@@ -53,6 +57,22 @@ pub(super) fn streams(config: &config::Ingest, census: &Arc<Census>) -> Result<S
     let streams = streams.context("cannot open a folder to write into")?;
     streams.recover();
     Ok(streams)
+}
+
+/// Makes what arrives outlast a loss of power, every now and then, on threads that may wait.
+pub(super) async fn sync(app: Arc<App>, every: Duration) {
+    let mut rounds = interval(every);
+    loop {
+        rounds.tick().await;
+        for upload in app.streams.all().into_iter().filter(|upload| upload.is_busy()) {
+            spawn_blocking(move || {
+                if let Err(error) = upload.sync() {
+                    let place = upload.place();
+                    tracing::error!("{place}: what arrived can not be kept, {error}");
+                }
+            });
+        }
+    }
 }
 
 /// Whether `method` asks for something to be written or removed.

@@ -69,6 +69,9 @@ const LISTINGS: usize = 32;
 /// length.
 const COMPOSING: usize = 2;
 
+/// How often what was received is made to outlast a loss of power.
+const SYNC: Duration = Duration::from_secs(5);
+
 /// How often files that are gone are let go of.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -133,6 +136,7 @@ pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Ou
     let mut tasks = JoinSet::new();
     tasks.spawn(accept(listeners, app.clone(), permits, graceful.clone()));
     tasks.spawn(sweep(app.clone()));
+    tasks.spawn(ingest::sync(app.clone(), SYNC));
     shutdown.await;
     tasks.shutdown().await;
     let Some(graceful) = Arc::into_inner(graceful) else { return };

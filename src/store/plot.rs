@@ -32,7 +32,11 @@ impl Root {
         let above = self.plot(&place.parent(), make)?;
         match above.kind(place.name())? {
             None if make => match rustix::fs::mkdirat(&above.0, place.name(), Mode::from(0o777)) {
-                Ok(()) | Err(Errno::EXIST) => Ok(Plot(self.open_at(place, flags)?)),
+                Ok(()) | Err(Errno::EXIST) => {
+                    // What is made in it is only there after a loss of power if it is.
+                    above.sync()?;
+                    Ok(Plot(self.open_at(place, flags)?))
+                }
                 Err(errno) => Err(errno.into()),
             },
             None => Err(io::ErrorKind::NotFound.into()),

@@ -1,0 +1,106 @@
+//! Who writes one part of an upload: its frames are written where they belong, and told to the readers.
+
+use super::{Stored, Upload};
+use crate::live::End;
+use bytes::{Buf, Bytes};
+use rustix::io::Errno;
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+    time::Instant,
+};
+
+/// Frames written by one call; the kernel takes no more than 1,024.
+const SLICES: usize = 256;
+
+/// A value of this type writes one part of an upload, in order.
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) upload: Arc<Upload>,
+    /// It writes all of it.
+    pub(super) whole: bool,
+    pub(super) slot: u64,
+    pub(super) start: u64,
+    pub(super) at: u64,
+}
+
+impl Writer {
+    pub fn upload(&self) -> &Arc<Upload> {
+        &self.upload
+    }
+
+    /// How many bytes it wrote.
+    pub fn written(&self) -> u64 {
+        self.at - self.start
+    }
+
+    /// Writes `frames` where they belong, and tells the readers. What was written before it failed is
+    /// told, too. The frames are left, empty, to be freed by the thread that made them.
+    pub fn write(&mut self, frames: &mut [Bytes]) -> io::Result<()> {
+        let outcome = self.write_frames(frames);
+        self.upload.record.written(self.slot, self.at)?;
+        let mut progress = self.upload.progress();
+        progress.held.insert(self.start..self.at);
+        if let Some(claim) = progress.claims.iter_mut().find(|claim| claim.slot == self.slot) {
+            claim.written = self.at;
+        }
+        let prefix = progress.held.prefix();
+        drop(progress);
+        self.upload.channel.reach(prefix)?;
+        outcome
+    }
+
+    fn write_frames(&mut self, mut left: &mut [Bytes]) -> io::Result<()> {
+        while let Some(first) = left.first_mut() {
+            if first.is_empty() {
+                left = &mut left[1..];
+                continue;
+            }
+            let slices: Vec<_> =
+                left.iter().take(SLICES).map(|frame| IoSlice::new(frame)).collect();
+            let mut taken = match rustix::io::pwritev(self.upload.channel.file(), &slices, self.at)
+            {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(taken) => taken,
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            };
+            self.at += taken as u64;
+            for frame in left.iter_mut() {
+                let part = taken.min(frame.len());
+                frame.advance(part);
+                taken -= part;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves; `clean` if all came that was to come. What is there is kept, and if that is all, the
+    /// upload gets its name.
+    pub fn leave(self, clean: bool) -> io::Result<Stored> {
+        let upload = &self.upload;
+        let mut progress = upload.progress();
+        progress.claims.retain(|claim| claim.slot != self.slot);
+        if self.at == self.start {
+            progress.free.push(self.slot);
+        }
+        progress.left = Instant::now();
+        if self.whole && progress.total.is_none() && clean {
+            progress.total = Some(self.at);
+        } else if self.whole && !clean {
+            upload.close_open_end(&mut progress);
+        }
+        let done = upload.is_done(&mut progress);
+        let (finished, idle) = (progress.finished, progress.claims.is_empty());
+        drop(progress);
+        if done {
+            upload.finish(if clean { End::Whole } else { End::Cut })?;
+        } else if finished.is_none() {
+            if idle && !clean {
+                upload.channel.end(Some(End::Cut));
+            }
+            upload.sync_parts(&[(self.slot, self.at)])?;
+        }
+        Ok(finished.unwrap_or(Stored::Partly))
+    }
+}
