@@ -75,7 +75,7 @@ fn seen(address: SocketAddr, path: &str, wanted: usize) -> usize {
     let mut seen = client.take_ahead().len();
     let mut chunk = vec![0; 16 * 1024];
     while seen < wanted {
-        match client.stream.read(&mut chunk) {
+        match client.receive(&mut chunk) {
             Ok(read) if read > 0 => seen += read,
             _ => break,
         }

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // Each test uses a part.
 
 use super::{Client, Server};
-use std::{collections::HashMap, io::Read};
+use std::collections::HashMap;
 
 /// A value of this type sends a stream.
 pub struct Encoder(pub Client);
@@ -95,7 +95,7 @@ impl Reader {
 
     fn receive(&mut self) {
         let mut chunk = vec![0; 64 * 1024];
-        match self.client.stream.read(&mut chunk) {
+        match self.client.receive(&mut chunk) {
             Ok(0) => {
                 self.over = true;
                 self.whole |= !self.chunked;

@@ -191,7 +191,7 @@ impl Client {
         let mut body = std::mem::take(&mut self.ahead);
         let mut chunk = vec![0; 64 * 1024];
         while wanted.is_none_or(|wanted| body.len() < wanted) {
-            match self.stream.read(&mut chunk) {
+            match self.receive(&mut chunk) {
                 Ok(0) => break,
                 Ok(read) => body.extend_from_slice(&chunk[..read]),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
@@ -212,7 +212,7 @@ impl Client {
                 break at + 4;
             }
             let mut chunk = [0; 4096];
-            match self.stream.read(&mut chunk) {
+            match self.receive(&mut chunk) {
                 Ok(read) if read > 0 => self.ahead.extend_from_slice(&chunk[..read]),
                 Ok(_) => return None,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
@@ -227,6 +227,16 @@ impl Client {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         Some((status, headers))
+    }
+
+    /// Receives what comes next; a process that was stopped and goes on is told of an interruption.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// How many bytes of a body came with its head.
@@ -247,7 +257,7 @@ impl Client {
     /// Whether the server closes the connection without another byte.
     pub fn is_closed(&mut self) -> bool {
         let mut byte = [0];
-        match self.stream.read(&mut byte) {
+        match self.receive(&mut byte) {
             Ok(0) => self.ahead.is_empty(),
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
             Ok(_) => false,
