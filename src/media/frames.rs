@@ -35,7 +35,7 @@ impl Entry {
 }
 
 /// A value of this type is a table of shown frames in presentation order. Times never fall.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Frames {
     scale: u32,
     times: Column,
@@ -188,7 +188,7 @@ impl Frames {
 }
 
 /// A value of this type takes samples in decode order and makes the table of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     frames: Frames,
     /// Not yet in the table; in presentation order.
@@ -277,6 +277,23 @@ impl Builder {
         if self.several {
             frames.parts.extend(entries, |entry| entry.part.into());
         }
+    }
+
+    /// The last samples in presentation order: 64 of them, or all where they are fewer, and at times more.
+    pub fn latest(&self) -> &[Entry] {
+        &self.pending
+    }
+
+    /// The table of what is shown before `ticks`, where more may come; `hidden` as for [`finish`](Self::finish).
+    pub fn so_far(&self, ticks: i64, hidden: Vec<Option<Entry>>) -> Result<Frames, TooLarge> {
+        let mut builder = self.clone();
+        builder.pending.retain(|entry| entry.ticks < ticks);
+        builder.finish(hidden)
+    }
+
+    /// Heap bytes held.
+    pub fn weight(&self) -> usize {
+        self.frames.weight() + self.pending.capacity() * size_of::<Entry>()
     }
 
     /// The table; `hidden` is for each part the sync sample before it that isn't shown.

@@ -133,6 +133,10 @@ pub trait Index: Send + Sync {
     ) -> Result<Option<Range<u64>>, Error>;
     /// Whether every answer is had from memory alone, so that a thread that must not wait may ask.
     fn is_in_memory(&self) -> bool;
+    /// Whether more of the file may come: what is past the end now may be there later.
+    fn is_growing(&self) -> bool {
+        false
+    }
     /// Heap bytes held. An index that reads may hold more later.
     fn weight(&self) -> usize;
 }

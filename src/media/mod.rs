@@ -4,6 +4,9 @@
 pub mod audio;
 pub mod column;
 pub mod frames;
+pub mod growing;
+#[cfg(test)]
+mod growing_tests;
 pub mod index;
 pub mod listed;
 pub mod matroska;
@@ -12,6 +15,7 @@ pub mod mpegts;
 pub mod time;
 pub mod timecode;
 
+pub use growing::Growing;
 pub use index::{Container, Found, Index, Kind, Layout, Sample, StartTimecode, Track};
 pub use time::{Rate, Rounding, Time};
 pub use timecode::{Counting, Label, Place, Reel, Refused, Timecode};
@@ -72,20 +76,35 @@ pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
     let mut head = [0; 4096];
     let filled = read_up_to(source, &mut head, 0)?;
     let head = head.get(..filled).unwrap_or_default();
-    // One arm a container: `recognises(head)`, then its `open(source)`.
+    match recognised(head).ok_or(Error::Unknown)? {
+        Family::Mp4 => Ok(Box::new(mp4::open(source)?)),
+        Family::Matroska => matroska::open(source),
+        Family::Audio => Ok(Box::new(audio::open(source)?)),
+        Family::MpegTs => Ok(Box::new(mpegts::open(source)?)),
+    }
+}
+
+/// One reader each.
+enum Family {
+    Mp4,
+    Matroska,
+    Audio,
+    MpegTs,
+}
+
+/// The family of files that begin so.
+fn recognised(head: &[u8]) -> Option<Family> {
     if mp4::recognises(head) {
-        return Ok(Box::new(mp4::open(source)?));
+        Some(Family::Mp4)
+    } else if matroska::recognises(head) {
+        Some(Family::Matroska)
+    } else if audio::recognises(head) {
+        Some(Family::Audio)
+    } else if mpegts::recognises(head) {
+        Some(Family::MpegTs)
+    } else {
+        None
     }
-    if matroska::recognises(head) {
-        return matroska::open(source);
-    }
-    if audio::recognises(head) {
-        return Ok(Box::new(audio::open(source)?));
-    }
-    if mpegts::recognises(head) {
-        return Ok(Box::new(mpegts::open(source)?));
-    }
-    Err(Error::Unknown)
 }
 
 /// A value of this type is why a file gives no index, or no answer.
@@ -97,6 +116,8 @@ pub enum Error {
     NoTrack,
     /// A known container that is broken at `offset`: `what` is a sentence for its owner.
     Broken { offset: u64, what: String },
+    /// The file is still being written, and too little of it is there: a clause says what is missing.
+    NotYet(&'static str),
     /// The file could not be read.
     Io(io::Error),
 }
@@ -113,6 +134,7 @@ impl fmt::Display for Error {
             Error::Unknown => f.write_str("this is no container that is known here"),
             Error::NoTrack => f.write_str("the file has no track that is shown or heard over time"),
             Error::Broken { offset, what } => write!(f, "broken at byte {offset}: {what}"),
+            Error::NotYet(what) => write!(f, "too little of it is there yet: {what}"),
             Error::Io(error) => write!(f, "the file could not be read: {error}"),
         }
     }

@@ -126,7 +126,7 @@ impl Indexes {
             Ok(indexed) => indexed.index.weight(),
             Err(NoIndex::Film(error)) => match &**error {
                 // It may be well the next time.
-                Error::Io(_) => return,
+                Error::Io(_) | Error::NotYet(_) => return,
                 Error::Broken { what, .. } => what.capacity(),
                 Error::Unknown | Error::NoTrack => 0,
             },
@@ -314,6 +314,7 @@ impl NoIndex {
                 Error::Unknown => "unknown",
                 Error::NoTrack => "empty",
                 Error::Broken { .. } => "broken",
+                Error::NotYet(_) => "early",
                 Error::Io(_) => "unreadable",
             },
         }

@@ -204,6 +204,7 @@ fn refused(answer: Answer, refusal: &Refusal) -> Response<Body> {
                 let more = More { byte_offset: Some(*offset), ..more };
                 problem(answer, StatusCode::UNPROCESSABLE_ENTITY, detail, more)
             }
+            Error::NotYet(_) => problem(answer, StatusCode::CONFLICT, detail, more),
             Error::Io(error) => {
                 tracing::error!("a film could not be read: {error}");
                 // The cause is the operator's to know.

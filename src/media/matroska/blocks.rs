@@ -7,7 +7,7 @@
 //!   BlockGroup   Block: the same without the key flag; ReferenceBlock: it is no key; BlockDuration
 //! ```
 
-use super::ebml::{Element, Reader, size_of, vint};
+use super::ebml::{Element, HEADER, Reader, size_of, vint};
 use super::ids;
 use crate::media::{Error, Source};
 use std::ops::Range;
@@ -54,6 +54,27 @@ pub struct Walk<'a> {
     segment_end: Option<u64>,
     cluster: Option<Cluster>,
     lace: Option<Lace>,
+    /// More may come: what isn't whole is waited for, not stepped over.
+    growing: bool,
+    /// What comes next isn't whole.
+    dry: bool,
+    /// The next element of the Segment is looked for, from `at` on.
+    lost: bool,
+}
+
+/// A value of this type is where a walk stands that can go on when its file has grown.
+#[derive(Clone, Copy)]
+pub struct Stand {
+    at: u64,
+    cluster: Option<Cluster>,
+    lost: bool,
+}
+
+impl Stand {
+    /// At the element of the Segment at that offset.
+    pub fn at(offset: u64) -> Stand {
+        Stand { at: offset, cluster: None, lost: false }
+    }
 }
 
 struct Lace {
@@ -74,7 +95,31 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let reader = Reader::new(source);
         let until = until.min(reader.length());
-        Self { reader, wanted, at: from, until, segment_end, cluster: None, lace: None }
+        let (cluster, lace) = (None, None);
+        let (growing, dry, lost) = (false, false, false);
+        let at = from;
+        Self { reader, wanted, at, until, segment_end, cluster, lace, growing, dry, lost }
+    }
+
+    /// A walk on through a file that grows: it ends before the first element that isn't all there.
+    pub fn onward(
+        source: &'a dyn Source,
+        wanted: Wanted,
+        from: Stand,
+        segment_end: Option<u64>,
+    ) -> Result<Self, Error> {
+        let Stand { at, cluster, lost } = from;
+        let mut walk = Walk::new(source, wanted, at, u64::MAX, segment_end);
+        (walk.cluster, walk.growing) = (cluster, true);
+        if lost {
+            walk.recover(at.saturating_sub(1))?;
+        }
+        Ok(walk)
+    }
+
+    /// Where it stands when it has no more frames.
+    pub fn stand(&self) -> Stand {
+        Stand { at: self.at, cluster: self.cluster, lost: self.lost }
     }
 
     /// The next frame of the track, in file order.
@@ -82,6 +127,9 @@ impl<'a> Walk<'a> {
         loop {
             if let Some(block) = self.laced() {
                 return Ok(Some(block));
+            }
+            if self.dry {
+                return Ok(None);
             }
             if let Some(cluster) = self.cluster {
                 if let Some(block) = self.in_cluster(cluster)? {
@@ -163,6 +211,9 @@ impl<'a> Walk<'a> {
                 return Ok(None);
             }
             let element = self.reader.element(self.at)?;
+            if self.is_coming(element.as_ref().filter(|element| element.id != ids::CLUSTER)) {
+                return Ok(None);
+            }
             let past_segment = self.segment_end.is_some_and(|end| self.at >= end);
             match element {
                 Some(element) if element.id == ids::CLUSTER || element.id == id => {
@@ -185,7 +236,12 @@ impl<'a> Walk<'a> {
     /// One child of the cluster: a frame where it is a block of the track with a time.
     fn in_cluster(&mut self, cluster: Cluster) -> Result<Option<Block>, Error> {
         let length = self.reader.length();
-        if cluster.end.is_some_and(|end| self.at >= end) || self.at >= length {
+        let is_over = cluster.end.is_some_and(|end| self.at >= end);
+        self.dry = self.growing && !is_over && self.at >= length;
+        if self.dry {
+            return Ok(None);
+        }
+        if is_over || self.at >= length {
             self.cluster = None;
             return Ok(None);
         }
@@ -196,6 +252,10 @@ impl<'a> Walk<'a> {
             }
             child => child,
         };
+        let inside = |child: &Element| child.end <= cluster.end || cluster.end.is_none();
+        if child.as_ref().is_none_or(inside) && self.is_coming(child.as_ref()) {
+            return Ok(None);
+        }
         let whole = child.and_then(|child| {
             let end = child.end.filter(|&end| end <= cluster.end.unwrap_or(length).min(length))?;
             Some((child, end))
@@ -216,6 +276,18 @@ impl<'a> Walk<'a> {
             ids::BLOCK_GROUP => self.group(&child, cluster),
             _ => Ok(None),
         }
+    }
+
+    /// Whether the element that the walk stands before isn't all there and may come.
+    fn is_coming(&mut self, element: Option<&Element>) -> bool {
+        let length = self.reader.length();
+        let left = length.saturating_sub(self.at);
+        let is_short = match element {
+            Some(element) => element.end.is_some_and(|end| end > length),
+            None => left < HEADER as u64,
+        };
+        self.dry = self.growing && is_short;
+        self.dry
     }
 
     fn group(&mut self, group: &Element, cluster: Cluster) -> Result<Option<Block>, Error> {
@@ -325,6 +397,7 @@ impl<'a> Walk<'a> {
     /// Goes on at the next element of the Segment that can be recognised after the damage at `from`.
     fn recover(&mut self, from: u64) -> Result<(), Error> {
         let mut at = from.saturating_add(1);
+        self.lost = false;
         while at < self.until {
             let bytes = self.reader.bytes(at, 4096)?;
             let found = bytes.windows(4).position(|four| {
@@ -339,6 +412,10 @@ impl<'a> Walk<'a> {
                 break;
             }
             at += bytes.len() as u64 - 3;
+        }
+        if self.growing {
+            (self.at, self.lost, self.dry) = (at.min(self.until), true, true);
+            return Ok(());
         }
         self.at = self.until;
         Ok(())

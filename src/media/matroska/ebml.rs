@@ -15,7 +15,7 @@ const PAGE: u64 = 4096;
 const HOP: usize = 64;
 
 /// What an element's header takes at most: an id of 4 bytes, a size of 8.
-const HEADER: usize = 12;
+pub const HEADER: usize = 12;
 
 /// A value of this type is where an element lies: its id, and its content in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

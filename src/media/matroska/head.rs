@@ -4,7 +4,7 @@
 
 use super::blocks::Walk;
 use super::codec;
-use super::ebml::{Element, Reader, size_of};
+use super::ebml::{Element, HEADER, Reader, size_of};
 use super::ids;
 use crate::media::{Error, Kind, Source, Track};
 
@@ -60,6 +60,23 @@ pub struct Head {
 }
 
 impl Head {
+    /// Whether a cluster has begun, before which all stands that a recording says of itself.
+    pub fn is_whole(source: &dyn Source) -> Result<bool, Error> {
+        let mut reader = Reader::new(source);
+        let mut at = 0;
+        for _ in 0..MOST_ELEMENTS {
+            let left = reader.length().saturating_sub(at);
+            match reader.element(at)? {
+                Some(Element { id: ids::CLUSTER, .. }) => return Ok(true),
+                Some(Element { id: ids::SEGMENT, body, .. }) => at = body,
+                Some(Element { end: Some(end), .. }) => at = end,
+                // What is no element is told of when the head is read.
+                _ => return Ok(left >= HEADER as u64),
+            }
+        }
+        Ok(true)
+    }
+
     pub fn read(source: &dyn Source) -> Result<Head, Error> {
         let mut reader = Reader::new(source);
         let mut head = Head { tick: 1_000_000, clusters: reader.length(), ..Head::default() };

@@ -17,6 +17,7 @@ mod clock;
 mod codec;
 mod cues;
 mod ebml;
+mod growing;
 mod head;
 mod ids;
 #[cfg(test)]
@@ -26,6 +27,8 @@ mod sparse;
 #[cfg(test)]
 mod tests;
 
+pub use growing::Growing;
+
 use super::frames::Frames;
 use super::timecode::{Counting, Timecode};
 use super::{
@@ -33,7 +36,7 @@ use super::{
 };
 use blocks::Wanted;
 use clock::{Clock, Grid};
-use head::Head;
+use head::{Entry, Head};
 use part::{Part, Recipe};
 use sparse::{Answer, Sparse};
 use std::ops::Range;
@@ -60,7 +63,7 @@ pub(crate) fn open_past(source: &dyn Source, small: u64) -> Result<Box<dyn Index
 }
 
 /// A value of this type is the index of a Matroska file.
-struct Matroska {
+pub struct Matroska {
     tracks: Vec<Track>,
     main: usize,
     layout: Layout,
@@ -89,10 +92,13 @@ struct Whole {
 
 impl Whole {
     fn read(source: &dyn Source, recipe: &Recipe) -> Result<Whole, Error> {
-        let part = Part::read(source, recipe, (recipe.clusters, u64::MAX), ROOM)?;
+        Ok(Whole::of(Part::read(source, recipe, (recipe.clusters, u64::MAX), ROOM)?))
+    }
+
+    fn of(part: Part) -> Whole {
         let first = part.frames.find(Time::ZERO).map_or(0, |found| found.frame.time.ticks);
         let hidden = first.checked_sub(1).map_or(0, |at| part.frames.times().count_up_to(at));
-        Ok(Whole { part, hidden: hidden as u64 })
+        Whole { part, hidden: hidden as u64 }
     }
 
     fn shown(&self, found: Found) -> Found {
@@ -119,25 +125,12 @@ impl Matroska {
         small: u64,
     ) -> Result<Option<Matroska>, Error> {
         let Some(entry) = head.entries.get(main) else { return Ok(None) };
-        let clock = Clock::new(head.tick);
-        let (track, is_video) = (entry.track.id, entry.track.kind == Kind::Video);
-        let delay = clock.nearest(entry.delay);
-        let wanted = Wanted { track, delay, frame: entry.frame, tick: head.tick };
-        let (clusters, segment_end) = (head.clusters, head.segment_end);
-        let recipe = Recipe { wanted, clock, clusters, segment_end };
+        let recipe = recipe(head, entry);
+        let (clock, track) = (recipe.clock, entry.track.id);
         let announced = clock::rate(entry.frame);
-
-        let mut layout = Layout {
-            container: Container::Matroska,
-            brand: Some(head.doc_type.clone()).filter(|brand| !brand.is_empty()),
-            fragmented: false,
-            tables: None,
-            frames: None,
-            sync_samples: None,
-        };
         let mut sparse = None;
         if let Some(rate) = announced
-            && source.length().saturating_sub(clusters) > small
+            && source.length().saturating_sub(recipe.clusters) > small
         {
             let apart = source.length() / sparse::STRETCHES;
             let cues = match &head.cues {
@@ -147,29 +140,59 @@ impl Matroska {
             let said = head.frames_of(entry.uid);
             sparse = Sparse::open(source, recipe, rate, &cues, said)?;
         }
-        let (map, (rate, is_variable), last) = match sparse {
+        Ok(match sparse {
             Some(sparse) => {
+                let mut layout = layout(head);
                 layout.tables = head.cues.and_then(|cues| Some(cues.start..cues.end?));
                 let (last, sparse) = (sparse.last, Box::new(sparse));
                 let (whole, walking) = (OnceLock::new(), Mutex::new(()));
-                (Map::Sparse { sparse, whole, walking }, (announced, false), last)
+                let map = Map::Sparse { sparse, whole, walking };
+                let duration = duration(head, &clock, last, announced, source.length());
+                Some(Self::told(head, main, recipe, (map, layout), (announced, false), duration))
             }
             None => {
-                let whole = Box::new(Whole::read(source, &recipe)?);
-                let Some(last) = whole.part.last else { return Ok(None) };
-                let frames = &whole.part.frames;
-                layout.frames = Some((frames.len() as u64).saturating_sub(whole.hidden));
-                let shown = frames.sync_samples(Time::ZERO, usize::MAX).len();
-                layout.sync_samples = Some(shown as u64);
-                let pace = pace(frames, announced, &clock);
-                // The last frame is shown as long as its neighbour, where nothing says how long it is.
-                let before = frames.len().checked_sub(2).and_then(|rank| frames.times().get(rank));
-                let gap = before.and_then(|before| last.0.checked_sub(before));
-                let last = (last.0, last.1.or(gap.filter(|_| announced.is_none())));
-                (Map::Whole(whole), pace, last)
+                let whole = Whole::read(source, &recipe)?;
+                Self::walked(head, main, recipe, whole, source.length())
             }
+        })
+    }
+
+    /// The index of a file of that length that was walked; none where it has no frame.
+    fn walked(
+        head: &Head,
+        main: usize,
+        recipe: Recipe,
+        whole: Whole,
+        length: u64,
+    ) -> Option<Matroska> {
+        let (announced, clock) = (clock::rate(head.entries.get(main)?.frame), &recipe.clock);
+        let last = whole.part.last?;
+        let frames = &whole.part.frames;
+        let shown = frames.sync_samples(Time::ZERO, usize::MAX).len();
+        let layout = Layout {
+            frames: Some((frames.len() as u64).saturating_sub(whole.hidden)),
+            sync_samples: Some(shown as u64),
+            ..layout(head)
         };
-        let duration = duration(head, &clock, last, rate, source.length());
+        let pace = pace(frames, announced, clock);
+        // The last frame is shown as long as its neighbour, where nothing says how long it is.
+        let before = frames.len().checked_sub(2).and_then(|rank| frames.times().get(rank));
+        let gap = before.and_then(|before| last.0.checked_sub(before));
+        let last = (last.0, last.1.or(gap.filter(|_| announced.is_none())));
+        let duration = duration(head, clock, last, pace.0, length);
+        let map = Map::Whole(Box::new(whole));
+        Some(Self::told(head, main, recipe, (map, layout), pace, duration))
+    }
+
+    /// The index, with what the head tells of its tracks.
+    fn told(
+        head: &Head,
+        main: usize,
+        recipe: Recipe,
+        (map, layout): (Map, Layout),
+        (rate, is_variable): (Option<Rate>, bool),
+        duration: Time,
+    ) -> Matroska {
         let mut tracks: Vec<Track> = head.entries.iter().map(|entry| entry.track.clone()).collect();
         for (track, entry) in tracks.iter_mut().zip(&head.entries) {
             if track.kind == Kind::Video {
@@ -178,13 +201,14 @@ impl Matroska {
         }
         if let Some(track) = tracks.get_mut(main) {
             track.duration = Some(duration);
-            if is_video {
+            if track.kind == Kind::Video {
                 (track.frame_rate, track.variable_rate) = (rate, is_variable);
             }
         }
-        let start = head.timecode_of(entry.uid).zip(rate.filter(|_| is_video));
-        let start = start.and_then(|(label, rate)| start_timecode(label, rate));
-        Ok(Some(Matroska { tracks, main, layout, start, duration, recipe, map }))
+        let entry = head.entries.get(main).filter(|entry| entry.track.kind == Kind::Video);
+        let label = entry.and_then(|entry| head.timecode_of(entry.uid));
+        let start = label.zip(rate).and_then(|(label, rate)| start_timecode(label, rate));
+        Matroska { tracks, main, layout, start, duration, recipe, map }
     }
 
     /// The answer of the table, or of the sparse view until it is found to lie; the file is walked then.
@@ -341,6 +365,25 @@ impl Index for Matroska {
             }
         };
         size_of::<Matroska>() + strings.sum::<usize>() + map
+    }
+}
+
+/// What is known of a track before its blocks are looked at.
+fn recipe(head: &Head, entry: &Entry) -> Recipe {
+    let clock = Clock::new(head.tick);
+    let delay = clock.nearest(entry.delay);
+    let wanted = Wanted { track: entry.track.id, delay, frame: entry.frame, tick: head.tick };
+    Recipe { wanted, clock, clusters: head.clusters, segment_end: head.segment_end }
+}
+
+fn layout(head: &Head) -> Layout {
+    Layout {
+        container: Container::Matroska,
+        brand: Some(head.doc_type.clone()).filter(|brand| !brand.is_empty()),
+        fragmented: false,
+        tables: None,
+        frames: None,
+        sync_samples: None,
     }
 }
 

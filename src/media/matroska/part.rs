@@ -16,7 +16,7 @@ pub struct Recipe {
 }
 
 /// A value of this type is the frames of the main track in a stretch of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Part {
     pub frames: Frames,
     /// Where the clusters begin that hold them, in file order.
@@ -33,28 +33,11 @@ impl Part {
         (from, until): (u64, u64),
         room: usize,
     ) -> Result<Part, Error> {
-        let Recipe { wanted, clock, segment_end, .. } = *recipe;
+        let Recipe { wanted, segment_end, .. } = *recipe;
         let mut walk = Walk::new(source, wanted, from, until, segment_end);
-        let mut builder = Builder::new(clock.scale(), room, 1);
-        let (mut clusters, mut last_cluster, mut last) = (Column::rising(), None, None);
-        while let Some(block) = walk.block()? {
-            let Block { time, span, key, cluster, duration } = block;
-            let Ok(size) = u32::try_from(span.end - span.start) else { continue };
-            let ticks = clock.at(time);
-            if last_cluster != Some(cluster) {
-                last_cluster = Some(cluster);
-                clusters.push(cluster as i64);
-            }
-            if last.is_none_or(|(time, _)| time <= ticks) {
-                let duration = duration.and_then(|ticks| i64::try_from(ticks).ok());
-                last = Some((ticks, duration.map(|ticks| clock.at(ticks))));
-            }
-            let entry = Entry { ticks, offset: span.start, size, sync: key, part: 0 };
-            let pushed = builder.push(entry);
-            if pushed.is_err() || clusters.weight() > room {
-                return Err(too_large(span.start));
-            }
-        }
+        let mut gathered = Gathered::new(recipe.clock, room);
+        gathered.run(&mut walk, |_| {})?;
+        let Gathered { builder, mut clusters, last, .. } = gathered;
         let frames = builder.finish(Vec::new()).map_err(|_| too_large(from))?;
         clusters.shrink();
         Ok(Part { frames, clusters, last })
@@ -85,6 +68,65 @@ impl Part {
 
     pub fn weight(&self) -> usize {
         self.frames.weight() + self.clusters.weight() + size_of::<Part>()
+    }
+}
+
+/// A value of this type is what is kept of a stretch while it is walked.
+pub struct Gathered {
+    pub builder: Builder,
+    clock: Clock,
+    clusters: Column,
+    last_cluster: Option<u64>,
+    last: Option<(i64, Option<i64>)>,
+    room: usize,
+}
+
+impl Gathered {
+    /// Nothing yet; `room` is the most heap bytes that it may take.
+    pub fn new(clock: Clock, room: usize) -> Gathered {
+        let builder = Builder::new(clock.scale(), room, 1);
+        Gathered {
+            builder,
+            clock,
+            clusters: Column::rising(),
+            last_cluster: None,
+            last: None,
+            room,
+        }
+    }
+
+    /// Takes all frames of a walk; `each` hears when each is shown.
+    pub fn run(&mut self, walk: &mut Walk<'_>, mut each: impl FnMut(i64)) -> Result<(), Error> {
+        while let Some(block) = walk.block()? {
+            let Block { time, span, key, cluster, duration } = block;
+            let Ok(size) = u32::try_from(span.end - span.start) else { continue };
+            let ticks = self.clock.at(time);
+            if self.last_cluster != Some(cluster) {
+                self.last_cluster = Some(cluster);
+                self.clusters.push(cluster as i64);
+            }
+            if self.last.is_none_or(|(time, _)| time <= ticks) {
+                let duration = duration.and_then(|ticks| i64::try_from(ticks).ok());
+                self.last = Some((ticks, duration.map(|ticks| self.clock.at(ticks))));
+            }
+            let entry = Entry { ticks, offset: span.start, size, sync: key, part: 0 };
+            let pushed = self.builder.push(entry);
+            if pushed.is_err() || self.clusters.weight() > self.room {
+                return Err(too_large(span.start));
+            }
+            each(ticks);
+        }
+        Ok(())
+    }
+
+    /// What is shown before `end`.
+    pub fn so_far(&self, end: i64) -> Result<Part, Error> {
+        let frames = self.builder.so_far(end, Vec::new()).map_err(|_| too_large(0))?;
+        Ok(Part { frames, clusters: self.clusters.clone(), last: self.last })
+    }
+
+    pub fn weight(&self) -> usize {
+        self.builder.weight() + self.clusters.weight()
     }
 }
 

@@ -8,8 +8,7 @@
 use super::{
     boxes::{Place, Window},
     moov::Defaults,
-    samples::Raw,
-    shown::Shown,
+    samples::{Raw, Taker},
 };
 use crate::media::{Error, Source};
 use std::collections::BTreeMap;
@@ -50,19 +49,29 @@ impl Fragments {
         Fragments { defaults, audio, decode, last, indexed: BTreeMap::new() }
     }
 
+    /// When the next sample is decoded at the soonest.
+    pub fn decode(&self) -> i64 {
+        self.last.map_or(self.decode, |last| last.saturating_add(1))
+    }
+
+    /// Heap bytes held.
+    pub fn weight(&self) -> usize {
+        self.indexed.len() * 2 * size_of::<(u64, i64)>()
+    }
+
     /// Takes the samples of the moof at `place` that are this track's.
     pub fn take(
         &mut self,
         source: &dyn Source,
         place: &Place,
-        shown: &mut Shown,
+        to: &mut impl Taker,
     ) -> Result<(), Error> {
         let mut window = Window::new(source, place.end);
         let mut indexed = self.indexed.get(&place.start).copied();
         // Where the media of the traf before ended: the base of the next one, if neither says another.
         let mut reached = place.start;
         window.children(place, |window, traf| match traf.is(b"traf") {
-            true => self.traf(window, place, &traf, &mut reached, &mut indexed, shown),
+            true => self.traf(window, place, &traf, &mut reached, &mut indexed, to),
             false => Ok(()),
         })
     }
@@ -74,7 +83,7 @@ impl Fragments {
         traf: &Place,
         reached: &mut u64,
         indexed: &mut Option<i64>,
-        shown: &mut Shown,
+        to: &mut impl Taker,
     ) -> Result<(), Error> {
         let mut head: Option<Head> = None;
         let mut offset = moof.start;
@@ -108,7 +117,7 @@ impl Fragments {
                         }
                         *indexed = None;
                     }
-                    offset = self.trun(window, &child, &head, offset, shown)?;
+                    offset = self.trun(window, &child, &head, offset, to)?;
                     *reached = offset;
                 }
                 _ => {}
@@ -147,7 +156,7 @@ impl Fragments {
         place: &Place,
         head: &Head,
         follows: u64,
-        shown: &mut Shown,
+        to: &mut impl Taker,
     ) -> Result<u64, Error> {
         let (_, flags) = window.version(place)?;
         let count = window.u32(place.body + 4)?;
@@ -199,8 +208,8 @@ impl Fragments {
                 };
                 // Fragments may overlap: what was there already is not shown a second time.
                 match before.is_none_or(|before| self.decode > before) {
-                    true => shown.take(raw)?,
-                    false => shown.count(offset)?,
+                    true => to.take(raw)?,
+                    false => to.count(offset)?,
                 }
                 self.last = Some(self.decode);
                 self.decode = self.decode.saturating_add(duration.into());

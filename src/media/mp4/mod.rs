@@ -11,6 +11,7 @@ mod boxes;
 mod codec;
 mod edits;
 mod fragments;
+mod growing;
 pub mod live;
 mod moov;
 mod rate;
@@ -20,6 +21,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod tmcd;
+
+pub use growing::Growing;
 
 use super::{
     Error, Kind, Layout, Source, Time, Track, frames::Frames, index::Container, listed::Listed,

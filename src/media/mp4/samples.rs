@@ -21,6 +21,13 @@ pub struct Raw {
     pub sync: bool,
 }
 
+/// Who takes samples in decode order.
+pub trait Taker {
+    fn take(&mut self, raw: Raw) -> Result<(), Error>;
+    /// Hears of a sample at that offset that isn't for it.
+    fn count(&mut self, offset: u64) -> Result<(), Error>;
+}
+
 /// A value of this type is the samples of a track that are still to come.
 pub struct Samples<'a> {
     number: u64,

@@ -3,7 +3,7 @@
 use super::{
     edits::{Edit, Edits},
     moov::Trak,
-    samples::{Raw, Samples},
+    samples::{Raw, Samples, Taker},
     tables::Tables,
 };
 use crate::media::{
@@ -116,6 +116,22 @@ impl Shown {
         Err(Error::broken(offset, what))
     }
 
+    /// The file has grown to that length.
+    pub fn grow(&mut self, length: u64) {
+        self.length = length;
+    }
+
+    /// When a sample of that time in the media is shown, as the last edit has it.
+    pub fn shown_at(&self, time: i64) -> i64 {
+        let edit = self.parts.last().map(|part| part.edit);
+        time.saturating_add(edit.map_or(0, |edit| edit.start.saturating_sub(edit.media)))
+    }
+
+    /// Heap bytes held.
+    pub fn weight(&self) -> usize {
+        self.builder.weight() + self.parts.capacity() * size_of::<Part>()
+    }
+
     /// Takes the next sample in decode order. One whose bytes the file hasn't got isn't there.
     #[inline(always)]
     pub fn take(&mut self, raw: Raw) -> Result<(), Error> {
@@ -160,13 +176,24 @@ impl Shown {
         Ok(())
     }
 
-    /// The table, and where the presentation of this track ends on its clock.
-    pub fn finish(self) -> Result<(Frames, i64), Error> {
+    /// Where decoders start for the first frames of each part.
+    fn hidden(&self) -> Vec<Option<Entry>> {
         let hidden = self.parts.iter().map(|part| {
             let sync = part.before?;
             Some(Entry { ticks: sync.ticks.saturating_add(part.shift?), ..sync })
         });
-        let mut frames = self.builder.finish(hidden.collect()).map_err(|TooLarge| too_large(0))?;
+        hidden.collect()
+    }
+
+    /// The table of what is shown before `end` in fragments, of which more may come.
+    pub fn so_far(&self, end: i64) -> Result<Frames, Error> {
+        self.builder.so_far(end, self.hidden()).map_err(|TooLarge| too_large(0))
+    }
+
+    /// The table, and where the presentation of this track ends on its clock.
+    pub fn finish(self) -> Result<(Frames, i64), Error> {
+        let hidden = self.hidden();
+        let mut frames = self.builder.finish(hidden).map_err(|TooLarge| too_large(0))?;
         // And then all is moved so that the first picture is shown when the first edit begins.
         let mut end = self.end;
         let late = self.least.saturating_sub(self.lead);
@@ -175,6 +202,18 @@ impl Shown {
             end = end.saturating_sub(late);
         }
         Ok((frames, end.min(self.listed_end)))
+    }
+}
+
+impl Taker for Shown {
+    #[inline]
+    fn take(&mut self, raw: Raw) -> Result<(), Error> {
+        Shown::take(self, raw)
+    }
+
+    #[inline]
+    fn count(&mut self, offset: u64) -> Result<(), Error> {
+        Shown::count(self, offset)
     }
 }
 

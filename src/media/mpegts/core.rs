@@ -1,6 +1,6 @@
 //! What is known of a file, and the answers that follow from it: by number and by time.
 
-use super::open::Progress;
+use super::open::{File, Progress};
 use super::packet::Framing;
 use super::pes::HERTZ;
 use super::pictures::Unit;
@@ -16,6 +16,8 @@ pub struct Core {
     /// Where the first packet begins, and the file's length when it was read.
     pub begin: u64,
     pub length: u64,
+    /// More may come, and the presentation ends where that could change it.
+    pub growing: bool,
     /// On the program's clock: time zero, the first frame's time, the presentation's end.
     pub zero: i64,
     pub first: i64,
@@ -34,6 +36,10 @@ pub enum Frames {
 }
 
 impl Core {
+    pub fn file<'s>(&self, source: &'s dyn Source) -> File<'s> {
+        File { source, framing: self.framing, begin: self.begin, growing: self.growing }
+    }
+
     pub fn time(&self, shown: i64) -> Time {
         Time::new(shown.saturating_sub(self.zero), HERTZ)
     }

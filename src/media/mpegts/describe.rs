@@ -17,24 +17,34 @@ const SPREAD: u64 = 2 << 20;
 /// How long the only picture of a stream is shown that doesn't tell its rate.
 const LONE: i64 = HERTZ as i64 / 25;
 
-/// The index, out of what a pass has left.
+/// The index, out of what a pass has left; `before` is that of the file when it was shorter.
 pub fn core(
     file: &File<'_>,
     progress: Progress,
     gathered: Gathered,
     frames: Frames,
+    before: Option<&Core>,
 ) -> Result<Core, Error> {
     let pass = &progress.pass;
     let Some(main) = &pass.main else { return Err(Error::NoTrack) };
     let shown = gathered.runs.iter().map(|run| run.shown);
     let (first, last) = shown.fold((i64::MAX, i64::MIN), |a, b| (a.0.min(b.0), a.1.max(b.1)));
     let zero = pass.times.iter().flatten().map(|times| times.first).fold(first, i64::min);
-    let times = match &frames {
+    let before = before.filter(|_| file.growing);
+    let edge = edge(&gathered);
+    let mut times = match &frames {
         Frames::Samples(samples) => samples.times(),
         Frames::Search(_) => gathered.times(),
     };
-    let (rate, variable) = match main.codec.kind() {
-        Kind::Video => rate::measure(&times, main.sniffer.rate()),
+    if file.growing {
+        times.truncate(times.partition_point(|&shown| shown < edge));
+    }
+    let told = before.and_then(|before| before.tracks.get(before.main));
+    let (rate, variable) = match (main.codec.kind(), told) {
+        (Kind::Video, Some(told)) if matches!(frames, Frames::Search(_)) => {
+            (told.frame_rate, told.variable_rate)
+        }
+        (Kind::Video, _) => rate::measure(&times, main.sniffer.rate()),
         _ => (None, false),
     };
     let frame = rate.and_then(|rate| rate.time_of(1));
@@ -60,7 +70,11 @@ pub fn core(
             let lone = if lasts > 0 { lasts } else { LONE };
             lasts = frame.map_or(lone, |frame| frame / fields);
         }
-        if track.kind == Kind::Audio
+        let known = before.and_then(|before| before.tracks.iter().find(|it| it.id == track.id));
+        if let Some(known) = known.filter(|known| known.sample_rate.is_some()) {
+            track.codec.clone_from(&known.codec);
+            (track.sample_rate, track.channels) = (known.sample_rate, known.channels);
+        } else if track.kind == Kind::Audio
             && let Some(times) = times
             && let Some((ticks, frame)) = sound(file, stream, times)?
         {
@@ -90,8 +104,29 @@ pub fn core(
     };
     let main = place.ok_or(Error::NoTrack)?;
     let length = file.source.length();
-    let (framing, begin) = (file.framing, file.begin);
-    Ok(Core { framing, begin, length, zero, first, end, tracks, main, layout, frames, progress })
+    let File { framing, begin, growing, .. } = *file;
+    let end = if growing { edge } else { end };
+    Ok(Core {
+        framing,
+        begin,
+        growing,
+        length,
+        zero,
+        first,
+        end,
+        tracks,
+        main,
+        layout,
+        frames,
+        progress,
+    })
+}
+
+/// Where the stream has come to: whatever follows is decoded, and so shown, no sooner than the last sample is decoded,
+/// and all before that one is whole.
+fn edge(gathered: &Gathered) -> i64 {
+    let decoded = gathered.runs.last().map_or(i64::MIN, |run| run.decoded.1);
+    decoded.saturating_sub(gathered.jitter)
 }
 
 /// How long a stream's last PES packet is heard, and what its first frame says.

@@ -21,6 +21,7 @@ mod core;
 mod describe;
 mod es;
 mod gathered;
+mod growing;
 mod live;
 mod open;
 mod packet;
@@ -40,6 +41,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use growing::Growing;
 pub use live::Edge;
 
 use self::core::{Core, Frames};
@@ -79,7 +81,7 @@ impl TransportStream {
     /// The index of the same file after it has grown; `source` says how long it is now.
     pub fn grown(&self, source: &dyn Source) -> Result<TransportStream, Error> {
         let core = self.core();
-        let file = File { source, framing: core.framing, begin: core.begin };
+        let file = core.file(source);
         let core = if source.length() < core.length { file.index()? } else { file.grown(core)? };
         Ok(TransportStream { core, read_whole: OnceLock::new() })
     }
@@ -96,8 +98,7 @@ impl TransportStream {
             Err(Lost::Disorder) => {}
         }
         let core = self.core();
-        let file = File { source, framing: core.framing, begin: core.begin };
-        let whole = file.whole(&core.progress.pass.tables)?;
+        let whole = core.file(source).whole(&core.progress.pass.tables)?;
         let core = self.read_whole.get_or_init(|| whole);
         question(core).map_err(|lost| match lost {
             Lost::Error(error) => error,

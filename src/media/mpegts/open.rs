@@ -30,6 +30,8 @@ pub struct File<'s> {
     pub source: &'s dyn Source,
     pub framing: Framing,
     pub begin: u64,
+    /// More of it may come: nothing is said that this could change.
+    pub growing: bool,
 }
 
 impl<'s> File<'s> {
@@ -41,7 +43,7 @@ impl<'s> File<'s> {
             if let Some((framing, begin)) = Framing::of(head)
                 && (begin < FIRST as u64 / 2 || reach == HEAD)
             {
-                return Ok(File { source, framing, begin });
+                return Ok(File { source, framing, begin, growing: false });
             }
         }
         Err(Error::Unknown)
@@ -50,16 +52,52 @@ impl<'s> File<'s> {
     /// The cheapest index that is right.
     pub fn index(&self) -> Result<Core, Error> {
         let tables = self.survey()?;
+        self.index_of(&tables)
+    }
+
+    fn index_of(&self, tables: &Tables) -> Result<Core, Error> {
         if self.source.length() > WHOLE
-            && let Some(core) = sparse::index(self, &tables)?
+            && let Some(core) = sparse::index(self, tables)?
         {
             return Ok(core);
         }
-        self.whole(&tables)
+        self.whole(tables)
+    }
+
+    /// The index of a file that has only begun; none while too little of it is there to tell its streams.
+    pub fn begun(&self) -> Result<Option<Core>, Error> {
+        let there = self.source.length().saturating_sub(self.begin);
+        let tables = self.named()?;
+        let named = !tables.streams().is_empty() && (tables.complete() || there > MORE_TABLES);
+        if !named && there < TABLES {
+            return Ok(None);
+        }
+        let tables = if named { tables } else { self.survey()? };
+        let core = match self.index_of(&tables) {
+            Err(Error::NoTrack) if there < TABLES => return Ok(None),
+            core => core?,
+        };
+        // Sound may come before the first picture.
+        let is_pictures = core.tracks.get(core.main).is_some_and(|it| it.kind == Kind::Video);
+        let waits = !is_pictures && tables.first(Kind::Video, |_| true).is_some();
+        Ok((!waits || there >= TABLES).then_some(core))
     }
 
     /// The tables at the file's beginning, or a guess where there are none.
     pub fn survey(&self) -> Result<Tables, Error> {
+        let mut tables = self.named()?;
+        if tables.streams().is_empty() {
+            let end = self.begin + TABLES;
+            let mut walk = Walk::new(self.source, self.framing, self.begin, end, BLOCK);
+            while let Some((_, packet)) = walk.step()? {
+                tables.guess(packet);
+            }
+        }
+        Ok(tables)
+    }
+
+    /// The tables at the file's beginning.
+    fn named(&self) -> Result<Tables, Error> {
         let mut tables = Tables::default();
         let end = self.begin + TABLES;
         let mut walk = Walk::new(self.source, self.framing, self.begin, end, BLOCK);
@@ -72,12 +110,6 @@ impl<'s> File<'s> {
                 break;
             }
         }
-        if tables.streams().is_empty() {
-            let mut walk = Walk::new(self.source, self.framing, self.begin, end, BLOCK);
-            while let Some((_, packet)) = walk.step()? {
-                tables.guess(packet);
-            }
-        }
         Ok(tables)
     }
 
@@ -87,7 +119,7 @@ impl<'s> File<'s> {
         if gathered.complete() {
             self.samples(progress, gathered)
         } else {
-            self.runs(progress, gathered)
+            self.runs(progress, gathered, None)
         }
     }
 
@@ -116,17 +148,25 @@ impl<'s> File<'s> {
 
     fn samples(&self, progress: Progress, mut gathered: Gathered) -> Result<Core, Error> {
         let samples = Samples::new(&std::mem::take(&mut gathered.units));
-        describe::core(self, progress, gathered, Frames::Samples(samples))
+        describe::core(self, progress, gathered, Frames::Samples(samples), None)
     }
 
-    pub fn runs(&self, mut progress: Progress, gathered: Gathered) -> Result<Core, Error> {
+    /// The index by runs of all that was gathered; `before` is that of the file when it was shorter.
+    pub fn runs(
+        &self,
+        progress: Progress,
+        gathered: Gathered,
+        before: Option<&Core>,
+    ) -> Result<Core, Error> {
         if gathered.runs.len() == RUNS {
             let at = gathered.runs.last().map_or(self.begin, |run| run.start);
             return Err(Error::broken(at, "time goes back over and over again up to here"));
         }
         let search = Search::of(self.framing, &progress.pass, &gathered).ok_or(Error::NoTrack)?;
-        progress.gathered = gathered.clone();
-        describe::core(self, progress, gathered, Frames::Search(search))
+        if let Some(Core { frames: Frames::Search(known), .. }) = before {
+            search.learn(known);
+        }
+        describe::core(self, progress, gathered, Frames::Search(search), before)
     }
 
     /// The index of a file that has grown since its index was made.
@@ -137,13 +177,18 @@ impl<'s> File<'s> {
                 let open = progress.open;
                 let mut gathered = progress.advance(self)?;
                 if !gathered.complete() {
-                    return self.index();
+                    return self.runs(progress, gathered, Some(core));
                 }
                 let mut samples = samples.clone();
                 samples.extend(&std::mem::take(&mut gathered.units), open);
-                describe::core(self, progress, gathered, Frames::Samples(samples))
+                describe::core(self, progress, gathered, Frames::Samples(samples), Some(core))
             }
-            Frames::Search(search) => match sparse::grown(self, progress, search)? {
+            // All of it was read, and so is the rest.
+            Frames::Search(_) if progress.at > self.begin => {
+                let gathered = progress.advance(self)?;
+                self.runs(progress, gathered, Some(core))
+            }
+            Frames::Search(search) => match sparse::grown(self, progress, search, core)? {
                 Some(core) => Ok(core),
                 None => self.index(),
             },
@@ -186,6 +231,10 @@ impl Progress {
         let before = all.units.len();
         pass.clone().finish(&mut |unit| all.take(unit));
         self.open = all.units.get(before).map_or(u64::MAX, |unit| unit.start);
+        if !all.complete() {
+            // They tell the rate.
+            gathered.units.clone_from(&all.units);
+        }
         Ok(all)
     }
 }

@@ -97,6 +97,12 @@ impl Pass {
         })
     }
 
+    /// Every stream that the tables name was met.
+    pub fn has_all(&self) -> bool {
+        let streams = 0..self.tables.streams().len();
+        streams.into_iter().all(|place| self.times.get(place).is_some_and(Option::is_some))
+    }
+
     /// Gives the samples that were still open.
     pub fn finish(&mut self, each: &mut dyn FnMut(Unit)) {
         if let Some(main) = &mut self.main {

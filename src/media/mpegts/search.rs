@@ -115,6 +115,12 @@ impl Search {
         Some(Search { framing, clock, sniffer, jitter, delay, runs, probes, barren })
     }
 
+    /// Takes over what was found out about the same file when it was shorter.
+    pub fn learn(&self, known: &Search) {
+        self.probes().clone_from(&known.probes());
+        self.barren.fetch_max(known.barren.load(Relaxed), Relaxed);
+    }
+
     /// The last run ends as it was gathered.
     pub fn end(&mut self, gathered: &Gathered) {
         (self.jitter, self.delay) = (gathered.jitter, gathered.delay);

@@ -1,7 +1,7 @@
 //! The index of a long file: its beginning, its end and some places between are looked at. `None` wherever
 //! that doesn't suffice: time goes back, or the stream isn't where it should be.
 
-use super::gathered::Gathered;
+use super::gathered::{Gathered, Run};
 use super::open::{File, Progress};
 use super::pass::Pass;
 use super::pictures::Pictures;
@@ -31,7 +31,12 @@ pub fn index(file: &File<'_>, tables: &Tables) -> Result<Option<Core>, Error> {
         let mut gathered = Gathered::default();
         let seen = beginning(file, &mut progress.pass, &mut gathered)?;
         if gathered.count > 0 {
-            return middle(file, progress, gathered, seen);
+            let [run] = &mut gathered.runs[..] else { return Ok(None) };
+            (run.start, run.end) = (file.begin, file.source.length());
+            let known = (file.begin, seen, run.decoded.1);
+            let search = Search::of(file.framing, &progress.pass, &gathered);
+            let Some(search) = search else { return Ok(None) };
+            return onward(file, progress, gathered, search, known, None);
         }
     }
     Ok(None)
@@ -56,24 +61,24 @@ fn beginning(file: &File<'_>, pass: &mut Pass, gathered: &mut Gathered) -> Resul
     }
 }
 
-/// Looks at places between: time must rise from each to the next.
-fn middle(
+/// Looks at places between a packet from which on the file is not known and its end: time must rise from each to the
+/// next, the first of which comes after `last`. What begins before `seen` was gathered; `before` is the index of the file when it was shorter.
+fn onward(
     file: &File<'_>,
     mut progress: Progress,
     mut gathered: Gathered,
-    seen: u64,
+    mut search: Search,
+    (base, seen, mut last): (u64, u64, i64),
+    before: Option<&Core>,
 ) -> Result<Option<Core>, Error> {
     let pass = &progress.pass;
     let length = file.source.length();
-    let (span, stride) = (length - file.begin, file.framing.stride);
-    let [run] = &mut gathered.runs[..] else { return Ok(None) };
-    (run.start, run.end) = (file.begin, length);
-    let (pid, mut last) = (run.pid, run.decoded.1);
-    let Some(mut search) = Search::of(file.framing, pass, &gathered) else { return Ok(None) };
-    let mut tail = file.begin;
+    let (span, stride) = (length - base, file.framing.stride);
+    let Some(&Run { pid, .. }) = gathered.runs.last() else { return Ok(None) };
+    let mut tail = base;
     for k in 1..=PLACES {
         let ahead = if k == PLACES { span.saturating_sub(END) } else { span / PLACES * k };
-        let at = file.begin + ahead / stride * stride;
+        let at = base + ahead / stride * stride;
         if at < seen || at <= tail {
             continue;
         }
@@ -86,8 +91,7 @@ fn middle(
         }
     }
     let near = length - tail <= 2 * END;
-    let mut from =
-        if near { tail } else { file.begin + span.saturating_sub(END) / stride * stride };
+    let mut from = if near { tail } else { base + span.saturating_sub(END) / stride * stride };
     loop {
         let (end, ending) = ending(file, pass, from, last)?;
         if let [run] = &ending.runs[..] {
@@ -96,15 +100,19 @@ fn middle(
                 return Ok(None);
             }
             gathered.follow(&ending);
+            if let Some(run) = gathered.runs.last_mut() {
+                run.end = length;
+            }
             search.end(&gathered);
             progress.pass.follow_times(&end);
             progress.gathered = gathered.clone();
-            return describe::core(file, progress, gathered, Frames::Search(search)).map(Some);
+            let frames = Frames::Search(search);
+            return describe::core(file, progress, gathered, frames, before).map(Some);
         }
         if !ending.runs.is_empty() || length - from > PATIENCE {
             return Ok(None);
         }
-        let wider = file.begin + span.saturating_sub(4 * (length - from)) / stride * stride;
+        let wider = base + span.saturating_sub(4 * (length - from)) / stride * stride;
         // No further back than the last sample that is known.
         from = if from > tail { wider.max(tail) } else { wider };
     }
@@ -127,25 +135,15 @@ fn ending(file: &File<'_>, pass: &Pass, from: u64, near: i64) -> Result<(Pass, G
 /// The index of a long file that has grown. `None`: it is better made anew.
 pub fn grown(
     file: &File<'_>,
-    mut progress: Progress,
+    progress: Progress,
     search: &Search,
+    core: &Core,
 ) -> Result<Option<Core>, Error> {
-    let mut gathered = progress.gathered.clone();
-    let (Some(last), Some(run)) = (gathered.last, gathered.runs.last()) else { return Ok(None) };
-    if file.source.length().saturating_sub(last.start) > PATIENCE || last.pid != run.pid {
+    let (gathered, before) = (progress.gathered.clone(), Some(core));
+    let (Some(last), [run]) = (gathered.last, &gathered.runs[..]) else { return Ok(None) };
+    if last.pid != run.pid {
         return Ok(None);
     }
-    let (end, ending) = ending(file, &progress.pass, last.start, last.decoded)?;
-    if ending.runs.len() != 1 || ending.runs[0].pid != last.pid {
-        return Ok(None);
-    }
-    gathered.follow(&ending);
-    if let Some(run) = gathered.runs.last_mut() {
-        run.end = file.source.length();
-    }
-    let mut search = search.clone();
-    search.end(&gathered);
-    progress.pass.follow_times(&end);
-    progress.gathered = gathered.clone();
-    describe::core(file, progress, gathered, Frames::Search(search)).map(Some)
+    let known = (last.start, last.start, last.decoded);
+    onward(file, progress, gathered, search.clone(), known, before)
 }

@@ -403,7 +403,7 @@ fn runs_of_time_that_goes_back_are_searched_each() {
     file.back = 40;
     let made = File::new(&file).unwrap();
     let (progress, gathered) = made.read(&made.survey().unwrap()).unwrap();
-    let core = made.runs(progress, gathered).unwrap();
+    let core = made.runs(progress, gathered, None).unwrap();
     let Frames::Search(search) = &core.frames else { panic!() };
     assert_eq!(search.runs.len(), 2);
     let made = TransportStream { core, read_whole: OnceLock::new() };

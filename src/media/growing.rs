@@ -1,0 +1,191 @@
+//! The index of a file that is still being written. It is read on from where the last look ended, never made anew, and
+//! answers for what more of the file can't change any more: what it says stays true when the file has ended.
+
+use super::{
+    Error, Family, Found, Index, Layout, Sample, Source, StartTimecode, Time, Track, matroska, mp4,
+    mpegts, read_up_to, recognised,
+};
+use std::{ops::Range, sync::Arc};
+
+/// Bytes that tell which container a file is, if it is one at all.
+const HEAD: usize = 4096;
+
+const TOO_LITTLE: Error = Error::NotYet("a few thousand bytes tell what it is");
+const NO_FRAME: Error = Error::NotYet("no frame of it can be told for good");
+
+/// A value of this type is what is known of a file that grows.
+#[derive(Default)]
+pub struct Growing {
+    known: Known,
+}
+
+#[derive(Default)]
+enum Known {
+    #[default]
+    Nothing,
+    Mp4(Box<mp4::Growing>),
+    Matroska(Box<matroska::Growing>),
+    TransportStream(mpegts::Growing),
+}
+
+impl Growing {
+    /// Reads on to where the file reaches now: [`Error::NotYet`] where that is too little. What is there may not change.
+    pub fn advance(&mut self, source: &dyn Source) -> Result<SoFar, Error> {
+        if let Known::Nothing = self.known {
+            self.known = Known::of(source)?;
+        }
+        let (index, edge): (Arc<dyn Index>, Time) = match &mut self.known {
+            Known::Nothing => return Err(TOO_LITTLE),
+            Known::Mp4(film) => {
+                film.advance(source)?.map(|(index, edge)| (Arc::new(index) as _, edge))
+            }
+            Known::Matroska(film) => {
+                film.advance(source)?.map(|(index, edge)| (Arc::new(index) as _, edge))
+            }
+            Known::TransportStream(stream) => {
+                stream.advance(source)?.map(|(index, edge)| (index as _, edge))
+            }
+        }
+        .ok_or(NO_FRAME)?;
+        SoFar::new(index, edge, source)
+    }
+
+    /// Heap bytes held, beside the index that was given last.
+    pub fn weight(&self) -> usize {
+        match &self.known {
+            Known::Nothing | Known::TransportStream(_) => 0,
+            Known::Mp4(film) => film.weight(),
+            Known::Matroska(film) => film.weight(),
+        }
+    }
+}
+
+impl Known {
+    fn of(source: &dyn Source) -> Result<Known, Error> {
+        let mut head = [0; HEAD];
+        let filled = read_up_to(source, &mut head, 0)?;
+        Ok(match recognised(head.get(..filled).unwrap_or_default()) {
+            Some(Family::Mp4) => Known::Mp4(Box::default()),
+            Some(Family::Matroska) => Known::Matroska(Box::default()),
+            // The first two packets may be any bytes.
+            Some(Family::MpegTs) if filled == HEAD => Known::TransportStream(Default::default()),
+            _ if filled < HEAD => return Err(TOO_LITTLE),
+            Some(Family::Audio) => {
+                return Err(Error::NotYet("sound alone is asked when all of it is there"));
+            }
+            _ => return Err(Error::Unknown),
+        })
+    }
+}
+
+/// A value of this type is the index of what is there of a file that grows.
+pub struct SoFar {
+    index: Arc<dyn Index>,
+    /// From here on more may change what is shown.
+    edge: Time,
+    tracks: Vec<Track>,
+    main: usize,
+    layout: Layout,
+}
+
+impl SoFar {
+    fn new(index: Arc<dyn Index>, edge: Time, source: &dyn Source) -> Result<SoFar, Error> {
+        let mut layout = index.layout().clone();
+        if layout.frames.is_some() {
+            let before = edge.checked_sub(Time::new(1, edge.scale)).filter(|at| !at.is_negative());
+            let last = before.map(|before| index.find(source, before)).transpose()?.flatten();
+            layout.frames = Some(last.map_or(0, |last| last.number.saturating_add(1)));
+        }
+        layout.sync_samples = None;
+        let mut tracks = index.tracks().to_vec();
+        let main = tracks.iter().position(|track| track.id == index.main_track().id).unwrap_or(0);
+        for track in &mut tracks {
+            track.duration = track.duration.map(|duration| duration.min(edge));
+        }
+        Ok(SoFar { index, edge, tracks, main, layout })
+    }
+
+    /// What is found, if that is so for good.
+    fn settled(&self, found: Option<Found>) -> Result<Option<Found>, Error> {
+        let Some(found) = found.filter(|found| found.frame.time < self.edge) else {
+            return Ok(None);
+        };
+        if found.sync.time >= self.edge {
+            return Err(Error::NotYet("no frame has come that a decoder can start with"));
+        }
+        Ok(Some(found))
+    }
+}
+
+impl Index for SoFar {
+    fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    fn main_track(&self) -> &Track {
+        self.tracks.get(self.main).unwrap_or(self.index.main_track())
+    }
+
+    fn start_timecode(&self) -> Option<&StartTimecode> {
+        self.index.start_timecode()
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn duration(&self) -> Option<Time> {
+        Some(self.edge)
+    }
+
+    fn find(&self, source: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
+        if time >= self.edge {
+            return Ok(None);
+        }
+        self.settled(self.index.find(source, time)?)
+    }
+
+    fn frame(&self, source: &dyn Source, number: u64) -> Result<Option<Found>, Error> {
+        self.settled(self.index.frame(source, number)?)
+    }
+
+    fn sync_samples(
+        &self,
+        source: &dyn Source,
+        from: Time,
+        most: usize,
+    ) -> Result<Vec<Sample>, Error> {
+        let mut syncs = self.index.sync_samples(source, from, most)?;
+        syncs.retain(|sync| sync.time < self.edge);
+        Ok(syncs)
+    }
+
+    fn start(&self, source: &dyn Source, found: &Found) -> Result<u64, Error> {
+        self.index.start(source, found)
+    }
+
+    fn span(
+        &self,
+        source: &dyn Source,
+        from: Time,
+        to: Option<Time>,
+    ) -> Result<Option<Range<u64>>, Error> {
+        if from >= self.edge {
+            return Ok(None);
+        }
+        self.index.span(source, from, Some(to.map_or(self.edge, |to| to.min(self.edge))))
+    }
+
+    fn is_in_memory(&self) -> bool {
+        self.index.is_in_memory()
+    }
+
+    fn is_growing(&self) -> bool {
+        true
+    }
+
+    fn weight(&self) -> usize {
+        let tracks = self.tracks.iter().map(|track| size_of::<Track>() + track.codec.len());
+        size_of::<SoFar>() + tracks.sum::<usize>() + self.index.weight()
+    }
+}

@@ -1,0 +1,152 @@
+//! The index of a Matroska file that is still being written: its clusters are walked as they come, block by block.
+//!
+//! Blocks tell when a frame is shown, not when it is decoded. So what may still be shown before the newest frames is
+//! told by how far a codec may reorder them, and by the places on the grid of the rate that are taken.
+
+use super::blocks::{Stand, Walk};
+use super::clock::{self, Grid};
+use super::head::Head;
+use super::part::{Gathered, Recipe};
+use super::{Matroska, ROOM, Whole, recipe};
+use crate::media::{Error, Kind, Source, Time};
+
+/// Frames that may be shown after one that comes after them in the file (ISO/IEC 14496-10 annex A).
+const REORDERED: usize = 16;
+
+/// A value of this type is what is known of such a file.
+#[derive(Default)]
+pub struct Growing(Option<Film>);
+
+/// What is known once the first cluster has begun.
+struct Film {
+    head: Head,
+    main: usize,
+    recipe: Recipe,
+    stand: Stand,
+    gathered: Gathered,
+    pace: Pace,
+}
+
+/// A value of this type tells which frames are shown before all that may still come.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// How many frames may be overtaken.
+    depth: usize,
+    /// The grid of the announced rate, from the first frame on; none once a frame lay off it.
+    grid: Option<Grid>,
+}
+
+impl Growing {
+    /// The index of what is there, and up to when more can't change it; none while nothing is shown.
+    pub fn advance(&mut self, source: &dyn Source) -> Result<Option<(Matroska, Time)>, Error> {
+        let film = match &mut self.0 {
+            Some(film) => film,
+            None => self.0.insert(Film::begin(source)?),
+        };
+        film.walk(source)?;
+        film.so_far(source.length())
+    }
+
+    /// Heap bytes held.
+    pub fn weight(&self) -> usize {
+        self.0.as_ref().map_or(0, |film| film.gathered.weight())
+    }
+}
+
+impl Film {
+    fn begin(source: &dyn Source) -> Result<Film, Error> {
+        if !Head::is_whole(source)? {
+            return Err(Error::NotYet("its first cluster has not begun"));
+        }
+        let head = Head::read(source)?;
+        let main = head.candidates().next().ok_or(Error::NoTrack)?;
+        let entry = head.entries.get(main).ok_or(Error::NoTrack)?;
+        let recipe = recipe(&head, entry);
+        let keeps_order =
+            ["vp8", "vp9", "vp09", "av01"].iter().any(|codec| entry.track.codec.starts_with(codec));
+        let depth = if keeps_order || entry.track.kind != Kind::Video { 0 } else { REORDERED };
+        let pace = Pace { depth, grid: None };
+        let gathered = Gathered::new(recipe.clock, ROOM);
+        let stand = Stand::at(recipe.clusters);
+        Ok(Film { head, main, recipe, stand, gathered, pace })
+    }
+
+    /// Takes the frames that have come.
+    fn walk(&mut self, source: &dyn Source) -> Result<(), Error> {
+        let Recipe { wanted, clock, segment_end, .. } = self.recipe;
+        let announced = clock::rate(wanted.frame);
+        let (pace, mut begins) = (&mut self.pace, self.gathered.builder.latest().is_empty());
+        let mut walk = Walk::onward(source, wanted, self.stand, segment_end)?;
+        self.gathered.run(&mut walk, |at| {
+            if std::mem::take(&mut begins) {
+                pace.grid = announced.map(|rate| Grid::new(rate, at, &clock));
+            }
+            pace.grid = pace.grid.filter(|grid| grid.slot(at).is_some_and(|slot| slot >= 0));
+        })?;
+        self.stand = walk.stand();
+        Ok(())
+    }
+
+    fn so_far(&self, length: u64) -> Result<Option<(Matroska, Time)>, Error> {
+        let latest = self.gathered.builder.latest();
+        let Some(end) = self.pace.end(&mut latest.iter().map(|entry| entry.ticks)) else {
+            return Ok(None);
+        };
+        let part = self.gathered.so_far(end)?;
+        if part.frames.is_empty() {
+            return Ok(None);
+        }
+        let edge = self.recipe.clock.time(end);
+        let film = Matroska::walked(&self.head, self.main, self.recipe, Whole::of(part), length);
+        Ok(film.map(|film| (film, edge)))
+    }
+}
+
+impl Pace {
+    /// The time before which nothing more is shown, by when the latest frames are, in order.
+    fn end(&self, latest: &mut dyn ExactSizeIterator<Item = i64>) -> Option<i64> {
+        let settled = latest.len().saturating_sub(self.depth);
+        let mut last = None;
+        for _ in 0..settled {
+            last = latest.next();
+        }
+        let Some(grid) = self.grid else { return last?.checked_add(1) };
+        // A place that is taken is not taken again, so that all before the first empty one is settled, too.
+        let mut slot = match last {
+            Some(last) => grid.slot(last)?,
+            None => -1,
+        };
+        for at in latest {
+            let next = grid.slot(at)?;
+            if next > slot.saturating_add(1) {
+                break;
+            }
+            slot = next;
+        }
+        grid.middle(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::matroska::clock::Clock;
+
+    #[test]
+    fn what_a_frame_to_come_may_precede_is_not_settled() {
+        let clock = Clock::new(1_000_000);
+        let grid = clock::rate(40_000_000).map(|rate| Grid::new(rate, 0, &clock));
+        let end = |depth, grid, times: &[i64]| Pace { depth, grid }.end(&mut times.iter().copied());
+        // The place at 40 ms is empty: three frames may still come before the one at 120.
+        assert_eq!(end(16, grid, &[0, 120]), Some(20));
+        assert_eq!(end(16, grid, &[0, 40, 120]), Some(60));
+        assert_eq!(end(16, grid, &[0, 40, 80, 120]), Some(140));
+        // It was left out if more frames came after it than may be overtaken.
+        assert_eq!(end(2, grid, &[0, 80, 120, 160]), Some(180));
+        assert_eq!(end(2, grid, &[0, 80, 120, 200]), Some(140));
+        // Without a grid only the frames that can't be overtaken are settled.
+        assert_eq!(end(2, None, &[0, 40]), None);
+        assert_eq!(end(2, None, &[0, 40, 80]), Some(1));
+        assert_eq!(end(0, None, &[0, 40, 80]), Some(81));
+    }
+}
