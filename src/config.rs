@@ -69,6 +69,11 @@ pub struct Serve {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub index_mib: u32,
 
+    /// Seconds that a film may be looked through to find a moment in it
+    #[arg(long, default_value_t = 60, env = "REELMAP_INDEX_TIME", value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub index_time: u32,
+
     /// Largest head of a request (its line and its headers), in KiB
     #[arg(long, default_value_t = 32, env = "REELMAP_MAX_HEADER_KIB", value_name = "KIB")]
     #[arg(value_parser = clap::value_parser!(u16).range(16..=1024))]
@@ -191,6 +196,8 @@ pub struct Config {
     pub open_files: usize,
     /// Bytes that indexes may hold.
     pub indexes: u64,
+    /// The longest that one film may be looked through for its times.
+    pub index_time: Duration,
     pub drain: Duration,
     pub ingest: Ingest,
     pub live_wait: Duration,
@@ -258,6 +265,7 @@ impl Config {
             limits,
             open_files: serve.open_files as usize,
             indexes: u64::from(serve.index_mib) << 20,
+            index_time: seconds(serve.index_time),
             drain: seconds(serve.drain),
             ingest,
             live_wait: seconds(serve.ingest.live_wait),

@@ -94,6 +94,7 @@ fn help_shows_every_flag_with_its_variable_and_default() {
         ("max-connections", "10000, or as many"),
         ("open-files", "1024"),
         ("index-mib", "128"),
+        ("index-time", "60"),
         ("max-header-kib", "32"),
         ("header-timeout", "10"),
         ("idle-timeout", "75"),
@@ -122,7 +123,7 @@ fn help_shows_every_flag_with_its_variable_and_default() {
         assert!(default.is_empty() || about.contains(&format!("[default: {default}")), "{about}");
     }
     let flags = help.matches("\n      --").count();
-    assert_eq!(flags, 23, "a flag that this test doesn't know:\n{help}");
+    assert_eq!(flags, 24, "a flag that this test doesn't know:\n{help}");
     assert!(help.contains("[env: REELMAP_ROOT=]") && help.contains("[default: .]"), "{help}");
 }
 

@@ -360,3 +360,54 @@ fn a_film_rewritten_while_its_index_is_made_has_the_new_index() {
     let right = stage.get("/now.ts?at=%23137");
     assert!(now.status == 200 && now.body == right.body, "{}", now.text());
 }
+
+/// Sound in `count` frames of ADTS, of the greatest size that there is: one read leads to few of them.
+fn sound(count: usize) -> Arc<Vec<u8>> {
+    let frame = [&b"\xff\xf1\x50\x83\xff\xff\xfc"[..], &[0; 8184]].concat();
+    Arc::new(frame.repeat(count))
+}
+
+#[test]
+#[ignore = "needs /dev/fuse and root"]
+fn films_that_take_long_hold_up_no_short_one() {
+    let pace = Pace { read: Duration::from_millis(100), ..Pace::SLOW_READS };
+    let (long, short) = (sound(16_000), sound(1));
+    let films =
+        [("1.aac", long.clone()), ("2.aac", long.clone()), ("3.aac", long), ("s.aac", short)];
+    let stage = Stage::new(pace, &films, &[]);
+    for name in ["1", "2", "3", "s"] {
+        let opened = stage.connect().ask(&format!("HEAD /slow/{name}.aac HTTP/1.1"));
+        assert_eq!(opened.status, 200);
+    }
+    let hold = stage.disk.hold(Question::Read);
+    let mut others: Vec<_> = (1..=3).map(|_| stage.connect()).collect();
+    for (number, client) in others.iter_mut().enumerate() {
+        client.request(&format!("GET /slow/{}.aac?info HTTP/1.1", number + 1));
+    }
+    hold.await_waiting(2);
+    drop(hold);
+    let answer = stage.get("/slow/s.aac?info");
+    assert!(answer.status == 200 && answer.text().contains("\"frames\":1,"), "{}", answer.text());
+    let metrics = stage.get("/-/metrics");
+    assert!(metrics.text().contains("\nreelmap_indexes_made_total 1\n"), "{}", metrics.text());
+}
+
+#[test]
+#[ignore = "needs /dev/fuse and root"]
+fn a_film_that_takes_too_long_is_given_up() {
+    let films = [("film.aac", sound(16_000))];
+    let pace = Pace { read: Duration::from_millis(100), ..Pace::SLOW_READS };
+    let stage = Stage::new(pace, &films, &["--index-time", "1"]);
+    // The second time nothing is read.
+    for _ in 0..2 {
+        let answer = stage.get("/slow/film.aac?at=5");
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+        assert!(answer.text().contains("1 s without an answer"), "{}", answer.text());
+        let metrics = stage.get("/-/metrics");
+        assert!(
+            metrics.text().contains("\nreelmap_indexes_failed_total{why=\"costly\"} 1\n"),
+            "{}",
+            metrics.text()
+        );
+    }
+}

@@ -2,6 +2,7 @@
 //! Knows no HTTP, no async, no logging, and never touches a mapping: it reads through [`Source`].
 
 pub mod audio;
+pub mod budget;
 pub mod column;
 pub mod frames;
 pub mod growing;
@@ -15,6 +16,7 @@ pub mod mpegts;
 pub mod time;
 pub mod timecode;
 
+pub use budget::{Budget, Costly};
 pub use growing::Growing;
 pub use index::{Container, Found, Index, Kind, Layout, Sample, StartTimecode, Track};
 pub use time::{Rate, Rounding, Time};
@@ -30,6 +32,14 @@ pub trait Source: Send + Sync {
     fn length(&self) -> u64;
     /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Where the next bytes are stored, from `offset` on: before that there is a hole, which reads as zeros.
+    fn stored_from(&self, offset: u64) -> u64 {
+        offset
+    }
+    /// An error where whoever reads shall end; asked by loops that go on for long without a read.
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Bytes in memory are a file too: what tests are made of.
@@ -118,6 +128,8 @@ pub enum Error {
     Broken { offset: u64, what: String },
     /// The file is still being written, and too little of it is there: a clause says what is missing.
     NotYet(&'static str),
+    /// The work was given up: it took too long, or too many reads.
+    Costly(Costly),
     /// The file could not be read.
     Io(io::Error),
 }
@@ -135,6 +147,7 @@ impl fmt::Display for Error {
             Error::NoTrack => f.write_str("the file has no track that is shown or heard over time"),
             Error::Broken { offset, what } => write!(f, "broken at byte {offset}: {what}"),
             Error::NotYet(what) => write!(f, "too little of it is there yet: {what}"),
+            Error::Costly(costly) => costly.fmt(f),
             Error::Io(error) => write!(f, "the file could not be read: {error}"),
         }
     }

@@ -3,6 +3,10 @@
 use super::{Film, Question};
 use crate::media::{self, Source};
 use anyhow::{Context, Result, ensure};
+use rustix::{
+    fs::{SeekFrom, seek},
+    io::Errno,
+};
 use serde::Serialize;
 use std::{
     fmt::Display,
@@ -53,5 +57,13 @@ impl Source for OnDisk {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(buffer, offset)
+    }
+
+    fn stored_from(&self, offset: u64) -> u64 {
+        match seek(&self.file, SeekFrom::Data(offset)) {
+            Ok(stored) => stored.max(offset),
+            Err(Errno::NXIO) => self.length.max(offset),
+            Err(_) => offset,
+        }
     }
 }

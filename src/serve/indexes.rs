@@ -5,9 +5,9 @@
 //!   no ──> being made? ── yes ─> wait     no ─> make it; looked at before and after: is it still the file?
 //! ```
 
-use super::{App, off_runtime::OffRuntime};
+use super::{App, off_runtime::OffRuntime, turns::Turns};
 use crate::{
-    media::{self, Error, Index, Source},
+    media::{self, Budget, Costly, Error, Index, Source},
     seek::Film,
     store::{Asset, Cache, Drift, Identity},
     telemetry::metrics::Why,
@@ -18,18 +18,15 @@ use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::sleep,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     select,
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::spawn_blocking,
 };
 
-/// Indexes made at once of local files, and as many again of remote ones, so that these hold only each other up.
-const MAKING: usize = 2;
-
-/// Questions to one index at once that read its file.
+/// First tries at once to answer questions to one index that read its file.
 const READING: usize = 4;
 
 /// What an entry takes beside its index, in bytes.
@@ -47,6 +44,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Indexed {
     index: Box<dyn Index>,
     turns: Arc<Semaphore>,
+    /// Until when no long turn is spent on its questions, for one has just come to nothing.
+    rests: Mutex<Option<Instant>>,
 }
 
 /// A value of this type is why there is no index, or no answer from one.
@@ -65,14 +64,15 @@ pub(super) struct Indexes {
     kept: sync::Cache<Identity, Kept, Weigh>,
     /// Those that are being made, with who tells of them.
     making: Mutex<HashMap<Identity, Arc<watch::Sender<Option<Made>>>>>,
-    local: Arc<Semaphore>,
-    remote: Arc<Semaphore>,
+    turns: Turns,
 }
 
 #[derive(Clone)]
 struct Kept {
     made: Made,
     weight: u64,
+    /// What may turn out otherwise then.
+    until: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -85,19 +85,18 @@ impl Weighter<Identity, Kept> for Weigh {
 }
 
 impl Indexes {
-    /// None yet; `room` is the most that all of them may hold, in bytes.
-    pub(super) fn new(room: u64) -> Indexes {
+    /// None yet; `room` is the most that all of them may hold, in bytes, `most` the longest that one film may be
+    /// looked through.
+    pub(super) fn new(room: u64, most: Duration) -> Indexes {
         let mut options = OptionsBuilder::new();
         // One shard: an index may then be as large as the room is.
         let options = options.shards(1).weight_capacity(room).estimated_items_capacity(64);
         let options = options.build().expect("every option that has no default is given");
         let (hash, life) = (Default::default(), Default::default());
-        let turns = || Arc::new(Semaphore::new(MAKING));
         Indexes {
             kept: sync::Cache::with_options(options, Weigh, hash, life),
             making: Mutex::default(),
-            local: turns(),
-            remote: turns(),
+            turns: Turns::new(most),
         }
     }
 
@@ -114,7 +113,9 @@ impl Indexes {
 
     /// What is known of the film, if anything is.
     pub(super) fn known(&self, asset: &Asset) -> Option<Made> {
-        self.kept.get(asset.identity()).map(|kept| kept.made)
+        let kept = self.kept.get(asset.identity());
+        kept.filter(|kept| kept.until.is_none_or(|until| Instant::now() < until))
+            .map(|kept| kept.made)
     }
 
     fn making(&self) -> MutexGuard<'_, HashMap<Identity, Arc<watch::Sender<Option<Made>>>>> {
@@ -128,12 +129,14 @@ impl Indexes {
                 // It may be well the next time.
                 Error::Io(_) | Error::NotYet(_) => return,
                 Error::Broken { what, .. } => what.capacity(),
-                Error::Unknown | Error::NoTrack => 0,
+                Error::Unknown | Error::NoTrack | Error::Costly(_) => 0,
             },
             Err(NoIndex::Changed) => return,
         };
+        let until = made.as_ref().err().filter(|no| no.ran_out_of_time());
+        let until = until.map(|_| Instant::now() + self.turns.most());
         let weight = ENTRY + more as u64;
-        self.kept.insert(identity, Kept { made: made.clone(), weight });
+        self.kept.insert(identity, Kept { made: made.clone(), weight, until });
     }
 
     /// Weighs an index again that may have grown by answering.
@@ -142,7 +145,7 @@ impl Indexes {
         let made = Ok(indexed.clone());
         // Not where it was let go of meanwhile.
         if self.kept.peek(identity).is_some_and(|kept| kept.weight != weight) {
-            let _ = self.kept.replace(*identity, Kept { made, weight }, true);
+            let _ = self.kept.replace(*identity, Kept { made, weight, until: None }, true);
         }
     }
 }
@@ -173,35 +176,25 @@ pub(super) async fn of(app: &Arc<App>, asset: &Arc<Asset>) -> Made {
 
 async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<Made>>>) {
     let indexes = &app.indexes;
-    let turns = if asset.remote() { &indexes.remote } else { &indexes.local };
-    let turn = loop {
-        select! {
-            turn = turns.clone().acquire_owned() => break turn,
-            () = tell.closed() => {
-                let mut making = indexes.making();
-                // So that clients who come and go leave no queue behind.
-                if tell.receiver_count() == 0 {
-                    making.remove(asset.identity());
-                    return;
-                }
-            }
+    let mut made = Err(NoIndex::Changed);
+    for (turns, time) in indexes.turns.to_make(&asset) {
+        let Some(turn) = turn_unless_left(&app, &asset, &tell, turns).await else { return };
+        let of = asset.clone();
+        let work = spawn_blocking(move || {
+            let made = read(&of, time);
+            drop(turn);
+            made
+        });
+        made = work.await.unwrap_or_else(|error| Err(unreadable(io::Error::other(error))));
+        if !made.as_ref().is_err_and(NoIndex::ran_out_of_time) {
+            break;
         }
-    };
-    let of = asset.clone();
-    let work = spawn_blocking(move || {
-        let made = read(&of);
-        drop(turn);
-        made
-    });
-    let made = match work.await {
-        Ok(made) => made.map(|(index, same)| {
-            let turns = Arc::new(Semaphore::new(READING));
-            (Arc::new(Indexed { index, turns }), same)
-        }),
-        Err(error) => Err(unreadable(io::Error::other(error))),
-    };
+    }
     let (made, same) = match made {
-        Ok((indexed, same)) => (Ok(indexed), same),
+        Ok((index, same)) => {
+            let turns = Arc::new(Semaphore::new(READING));
+            (Ok(Arc::new(Indexed { index, turns, rests: Mutex::default() })), same)
+        }
         Err(no) => (Err(no), true),
     };
     match &made {
@@ -217,12 +210,34 @@ async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<M
     tell.send_replace(Some(made));
 }
 
-/// Makes the index of a file, if it stays what it is; tells whether it is the very state that was opened. Waits for
-/// the disk.
-fn read(asset: &Arc<Asset>) -> Result<(Box<dyn Index>, bool), NoIndex> {
-    match steadily(asset, || media::open(&OnDisk(asset))) {
-        Ok(Some((Ok(index), same))) => Ok((index, same)),
-        Ok(Some((Err(error), _))) => Err(NoIndex::Film(Arc::new(error))),
+/// A turn; none where all who waited for the index have left, so that clients who come and go leave no queue behind.
+async fn turn_unless_left(
+    app: &App,
+    asset: &Asset,
+    tell: &watch::Sender<Option<Made>>,
+    turns: Arc<Semaphore>,
+) -> Option<OwnedSemaphorePermit> {
+    loop {
+        select! {
+            turn = turns.clone().acquire_owned() => return turn.ok(),
+            () = tell.closed() => {
+                let mut making = app.indexes.making();
+                if tell.receiver_count() == 0 {
+                    making.remove(asset.identity());
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Makes the index of a file within that time, if it stays what it is; tells whether it is the very state that was
+/// opened. Waits for the disk.
+fn read(asset: &Arc<Asset>, time: Duration) -> Result<(Box<dyn Index>, bool), NoIndex> {
+    match steadily(asset, time, |source| media::open(source)) {
+        Ok(Some((Ok(Ok(index)), same))) => Ok((index, same)),
+        Ok(Some((Ok(Err(error)), _))) => Err(NoIndex::Film(Arc::new(error))),
+        Ok(Some((Err(costly), _))) => Err(costly.into()),
         Ok(None) => Err(NoIndex::Changed),
         Err(error) => Err(unreadable(error)),
     }
@@ -230,8 +245,14 @@ fn read(asset: &Arc<Asset>) -> Result<(Box<dyn Index>, bool), NoIndex> {
 
 /// Does `work`, which reads the file, while nobody writes to it: again, where somebody did. One that grows all the
 /// time is trusted at last, as [`Drift::Grew`] is. None where the bytes that were opened are gone or are others; else
-/// whether the file is in the very state that was opened. May wait.
-fn steadily<T>(asset: &Asset, work: impl Fn() -> T) -> io::Result<Option<(T, bool)>> {
+/// whether the file is in the very state that was opened. Each time it may take up to `time`, and what it made is
+/// nothing if it took longer. May wait.
+fn steadily<T>(
+    asset: &Arc<Asset>,
+    time: Duration,
+    work: impl Fn(&Budget<'_>) -> T,
+) -> io::Result<Option<(Result<T, Costly>, bool)>> {
+    let disk = OnDisk(asset);
     let stands = || {
         let drift = if asset.remote() { asset.drift_synced()? } else { asset.drift()? };
         Ok::<_, io::Error>(matches!(drift, Drift::None | Drift::Grew))
@@ -249,7 +270,9 @@ fn steadily<T>(asset: &Asset, work: impl Fn() -> T) -> io::Result<Option<(T, boo
             sleep(TICK);
             continue;
         }
-        let done = work();
+        let budget = Budget::new(&disk, time);
+        let done = work(&budget);
+        let done = budget.over().map_or(Ok(done), Err);
         let steady = asset.now()? == before;
         if (steady || attempt == ATTEMPTS) && stands()? {
             return Ok(Some((done, steady && before == *asset.identity())));
@@ -259,6 +282,10 @@ fn steadily<T>(asset: &Asset, work: impl Fn() -> T) -> io::Result<Option<(T, boo
 }
 
 impl Indexed {
+    fn rests(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The answer of an index that needs no file for it; none of one that reads.
     pub(super) fn at_once<T>(
         &self,
@@ -275,29 +302,55 @@ pub(super) async fn ask<T: Send + 'static>(
     app: &App,
     asset: &Arc<Asset>,
     indexed: &Arc<Indexed>,
-    question: impl Fn(Film<'_>) -> T + Send + 'static,
+    question: impl Fn(Film<'_>) -> T + Send + Sync + 'static,
 ) -> Result<T, NoIndex> {
     if let Some(answer) = indexed.at_once(asset, &question) {
         return Ok(answer);
     }
-    let Ok(turn) = indexed.turns.clone().acquire_owned().await else {
-        return Err(NoIndex::Changed);
-    };
-    let (of, with) = (asset.clone(), indexed.clone());
+    let question = Arc::new(question);
+    let [(tries, short), (turns, long)] = app.indexes.turns.to_ask(asset, &indexed.turns);
+    let Ok(turn) = tries.acquire_owned().await else { return Err(NoIndex::Changed) };
+    let told = look(app, asset, indexed, &question, (turn, short)).await;
+    if !told.as_ref().is_err_and(NoIndex::ran_out_of_time) {
+        return told;
+    }
+    let Ok(turn) = turns.acquire_owned().await else { return Err(NoIndex::Changed) };
+    if indexed.rests().is_some_and(|until| Instant::now() < until) {
+        return Err(Costly::Time(long).into());
+    }
+    let told = look(app, asset, indexed, &question, (turn, long)).await;
+    if told.as_ref().is_err_and(NoIndex::ran_out_of_time) {
+        *indexed.rests() = Some(Instant::now() + long);
+    }
+    told
+}
+
+/// The answer of an index that reads its file, if it is had within that time.
+async fn look<T: Send + 'static>(
+    app: &App,
+    asset: &Arc<Asset>,
+    indexed: &Arc<Indexed>,
+    question: &Arc<impl Fn(Film<'_>) -> T + Send + Sync + 'static>,
+    (turn, time): (OwnedSemaphorePermit, Duration),
+) -> Result<T, NoIndex> {
+    let (of, with, question) = (asset.clone(), indexed.clone(), question.clone());
     let work = OffRuntime::start(move || {
-        let answer = steadily(&of, || question(Film { index: &*with.index, source: &OnDisk(&of) }));
+        let ask = |source: &Budget<'_>| question(Film { index: &*with.index, source });
+        let answer = steadily(&of, time, ask);
         drop(turn);
         answer
     });
-    match work.await.map_err(unreadable)? {
-        Some((answer, _)) => {
-            app.indexes.weigh_again(asset.identity(), indexed);
-            Ok(answer)
-        }
-        None => {
-            app.indexes.kept.remove(asset.identity());
-            Err(NoIndex::Changed)
-        }
+    let Some((answer, _)) = work.await.map_err(unreadable)? else {
+        app.indexes.kept.remove(asset.identity());
+        return Err(NoIndex::Changed);
+    };
+    app.indexes.weigh_again(asset.identity(), indexed);
+    Ok(answer?)
+}
+
+impl From<Costly> for NoIndex {
+    fn from(costly: Costly) -> NoIndex {
+        NoIndex::Film(Arc::new(Error::Costly(costly)))
     }
 }
 
@@ -306,6 +359,12 @@ fn unreadable(error: io::Error) -> NoIndex {
 }
 
 impl NoIndex {
+    /// More time might have brought an answer.
+    fn ran_out_of_time(&self) -> bool {
+        let NoIndex::Film(error) = self else { return false };
+        matches!(**error, Error::Costly(Costly::Time(_)))
+    }
+
     /// Why, for the counters.
     fn word(&self) -> &'static str {
         match self {
@@ -315,6 +374,7 @@ impl NoIndex {
                 Error::NoTrack => "empty",
                 Error::Broken { .. } => "broken",
                 Error::NotYet(_) => "early",
+                Error::Costly(_) => "costly",
                 Error::Io(_) => "unreadable",
             },
         }
@@ -331,5 +391,9 @@ impl Source for OnDisk<'_> {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.0.read_at(buffer, offset)
+    }
+
+    fn stored_from(&self, offset: u64) -> u64 {
+        self.0.stored_from(offset)
     }
 }

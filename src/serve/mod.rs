@@ -21,6 +21,7 @@ mod refusal;
 mod seeking;
 mod service;
 mod transport;
+mod turns;
 
 use self::{
     edge::Edges,
@@ -100,7 +101,7 @@ impl App {
         let cache = Cache::new(root, config.open_files, Detail::of);
         let streams = Arc::new(ingest::streams(&config.ingest, cache.census())?);
         Ok(App {
-            indexes: Indexes::new(config.indexes),
+            indexes: Indexes::new(config.indexes, config.index_time),
             config,
             cache,
             streams,

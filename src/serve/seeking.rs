@@ -7,7 +7,7 @@ use super::{
     service::{Answering, Detail, Service},
 };
 use crate::{
-    media::Error,
+    media::{Costly, Error},
     pages::{self, Problem},
     plan::{self, BYTES_AND_TIMES, Part, Translated, plan, plan_times},
     seek::{Film, Moment, Question, Refusal, TimeRange, Unsent},
@@ -80,7 +80,7 @@ impl Service {
     fn told<T: Send + 'static>(
         &self,
         to: ToFilm,
-        question: impl Fn(Film<'_>) -> T + Send + 'static,
+        question: impl Fn(Film<'_>) -> T + Send + Sync + 'static,
         respond: fn(&Service, ToFilm, Result<T, NoIndex>) -> Response<Body>,
     ) -> Answering {
         let asset = &to.film.asset;
@@ -106,7 +106,7 @@ impl Service {
     async fn ask<T: Send + 'static>(
         &self,
         film: &Opened<Detail>,
-        question: impl Fn(Film<'_>) -> T + Send + 'static,
+        question: impl Fn(Film<'_>) -> T + Send + Sync + 'static,
     ) -> Result<T, NoIndex> {
         let indexed = indexes::of(&self.app, &film.asset).await?;
         film.detail.note_times();
@@ -205,10 +205,19 @@ fn refused(answer: Answer, refusal: &Refusal) -> Response<Body> {
                 problem(answer, StatusCode::UNPROCESSABLE_ENTITY, detail, more)
             }
             Error::NotYet(_) => problem(answer, StatusCode::CONFLICT, detail, more),
+            Error::Costly(Costly::Bytes(_)) => {
+                problem(answer, StatusCode::UNPROCESSABLE_ENTITY, detail, more)
+            }
+            Error::Costly(Costly::Time(time)) => {
+                let detail = format!(
+                    "{detail}. Or ask again later, for fewer moments at once; the server's --index-time bounds it"
+                );
+                come_back(answer, detail, time.as_secs().max(1))
+            }
             Error::Io(error) => {
                 tracing::error!("a film could not be read: {error}");
                 // The cause is the operator's to know.
-                come_back(answer, "the film can't be read now: come back later")
+                come_back(answer, "the film can't be read now: come back later".into(), 1)
             }
         },
     }
@@ -218,13 +227,12 @@ fn without_index(answer: Answer, no: &NoIndex) -> Response<Body> {
     match no {
         NoIndex::Film(error) => refused(answer, &Refusal::Film(error.clone())),
         NoIndex::Changed => {
-            come_back(answer, "the film was written to while it was read: ask again")
+            come_back(answer, "the film was written to while it was read: ask again".into(), 1)
         }
     }
 }
 
-fn come_back(answer: Answer, why: &str) -> Response<Body> {
+fn come_back(answer: Answer, why: String, seconds: u64) -> Response<Body> {
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let soon = HeaderValue::from_static("1");
-    problem(answer, status, why.into(), More::default()).with(RETRY_AFTER, soon)
+    problem(answer, status, why, More::default()).with(RETRY_AFTER, HeaderValue::from(seconds))
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use bytes::Bytes;
 use rustix::{
-    fs::{AtFlags, FileType},
+    fs::{AtFlags, FileType, SeekFrom},
     io::Errno,
 };
 use std::{
@@ -137,6 +137,16 @@ impl Asset {
     /// for the disk.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         Ok(rustix::io::pread(self.file(), buffer, offset)?)
+    }
+
+    /// Where the next bytes are stored from `offset` on, past a hole; `offset` where that can't be told.
+    pub fn stored_from(&self, offset: u64) -> u64 {
+        match rustix::fs::seek(self.file(), SeekFrom::Data(offset)) {
+            Ok(stored) => stored.max(offset),
+            // A hole reaches to the file's end.
+            Err(Errno::NXIO) => self.length().max(offset),
+            Err(_) => offset,
+        }
     }
 
     /// How long it is until its bytes can be trusted to be those of one state; `None` if they can be.

@@ -4,11 +4,14 @@
 use super::{ROOM, listed, push};
 use crate::media::frames::Builder;
 use crate::media::{Container, Error, Source, listed::Listed, read_up_to};
+use std::ops::Range;
 
 /// Bytes a frame at the most, where a block is not longer.
 const FRAME: u64 = 4096;
 /// Chunks before the data.
 const MOST_CHUNKS: usize = 4096;
+/// Frames between two looks whether to go on: none of them is read.
+const BETWEEN_CHECKS: u64 = 1 << 16;
 
 pub fn recognises(head: &[u8]) -> bool {
     (head.starts_with(b"RIFF") || head.starts_with(b"RF64")) && head.get(8..12) == Some(b"WAVE")
@@ -51,7 +54,8 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
                     (0 | 0xFFFF_FFFF, _) => length,
                     (size, _) => size,
                 };
-                return frames(&format, body, body.saturating_add(size).min(length));
+                let end = body.saturating_add(size).min(length);
+                return frames(source, &format, body..end);
             }
             _ => {}
         }
@@ -87,12 +91,18 @@ fn read_format(source: &dyn Source, at: u64, size: u64) -> Result<Option<Format>
     Ok(Some(Format { codec, channels, rate, block: block.into(), samples: samples.into() }))
 }
 
-fn frames(format: &Format, from: u64, end: u64) -> Result<Listed, Error> {
+fn frames(source: &dyn Source, format: &Format, data: Range<u64>) -> Result<Listed, Error> {
     let whole = (FRAME / format.block).max(1);
     let mut builder = Builder::new(format.rate, ROOM, 1);
-    let (mut at, mut ticks) = (from, 0_i64);
-    while end.saturating_sub(at) >= format.block {
-        let blocks = whole.min((end - at) / format.block);
+    let (mut at, mut ticks) = (data.start, 0_i64);
+    for number in 0_u64.. {
+        if number.is_multiple_of(BETWEEN_CHECKS) {
+            source.check()?;
+        }
+        if data.end.saturating_sub(at) < format.block {
+            break;
+        }
+        let blocks = whole.min((data.end - at) / format.block);
         let next = at + blocks * format.block;
         push(&mut builder, ticks, at..next)?;
         let samples = i64::try_from(blocks * format.samples).unwrap_or(i64::MAX);

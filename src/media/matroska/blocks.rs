@@ -14,6 +14,8 @@ use std::ops::Range;
 
 const KEY: u8 = 0x80;
 const LACING: u8 = 0x06;
+/// Bytes of rubbish that a walk steps over, all in all.
+const MOST_DAMAGE: u64 = 1 << 30;
 
 /// A value of this type is one frame of the track that is walked, in the Segment's ticks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct Walk<'a> {
     dry: bool,
     /// The next element of the Segment is looked for, from `at` on.
     lost: bool,
+    /// Bytes of rubbish that were stepped over.
+    damage: u64,
 }
 
 /// A value of this type is where a walk stands that can go on when its file has grown.
@@ -98,7 +102,19 @@ impl<'a> Walk<'a> {
         let (cluster, lace) = (None, None);
         let (growing, dry, lost) = (false, false, false);
         let at = from;
-        Self { reader, wanted, at, until, segment_end, cluster, lace, growing, dry, lost }
+        Self {
+            reader,
+            wanted,
+            at,
+            until,
+            segment_end,
+            cluster,
+            lace,
+            growing,
+            dry,
+            lost,
+            damage: 0,
+        }
     }
 
     /// A walk on through a file that grows: it ends before the first element that isn't all there.
@@ -394,24 +410,31 @@ impl<'a> Walk<'a> {
         Some(Block { time, ..lace.block.clone() })
     }
 
-    /// Goes on at the next element of the Segment that can be recognised after the damage at `from`.
+    /// Goes on at the next element of the Segment that can be recognised after the damage at `from`. Holes are left
+    /// out, and zeros passed over, which are what a download or a recorder has not filled yet.
     fn recover(&mut self, from: u64) -> Result<(), Error> {
         let mut at = from.saturating_add(1);
         self.lost = false;
+        let mut block = Vec::new();
         while at < self.until {
-            let bytes = self.reader.bytes(at, 4096)?;
-            let found = bytes.windows(4).position(|four| {
-                matches!(four[0], 0x10..=0x1F)
-                    && ids::is_level_1(four.iter().fold(0, |id, &byte| id << 8 | u32::from(byte)))
-            });
-            if let Some(skip) = found {
+            let bytes = self.reader.block(&mut block, at)?;
+            let next = at + (bytes.len() as u64).saturating_sub(3);
+            if next <= at {
+                break;
+            }
+            if are_zeros(bytes) {
+                at = self.reader.stored_from(next);
+                continue;
+            }
+            if let Some(skip) = position_of_level_1(bytes) {
                 self.at = at + skip as u64;
                 return Ok(());
             }
-            if bytes.len() < 4 {
-                break;
+            self.damage = self.damage.saturating_add(next - at);
+            if self.damage > MOST_DAMAGE {
+                return Err(Error::broken(from, "up to here, a GiB is no Matroska"));
             }
-            at += bytes.len() as u64 - 3;
+            at = next;
         }
         if self.growing {
             (self.at, self.lost, self.dry) = (at.min(self.until), true, true);
@@ -419,6 +442,25 @@ impl<'a> Walk<'a> {
         }
         self.at = self.until;
         Ok(())
+    }
+}
+
+/// Whether all of these bytes are zeros, told many at a time.
+fn are_zeros(bytes: &[u8]) -> bool {
+    bytes.chunks(1024).all(|some| some.iter().fold(0, |sum, byte| sum | byte) == 0)
+}
+
+/// Where the id of an element of the Segment stands in these bytes.
+fn position_of_level_1(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let rest = bytes.get(from..)?;
+        from += rest.iter().position(|byte| byte & 0xF0 == 0x10)?;
+        let four = bytes.get(from..)?.first_chunk()?;
+        if ids::is_level_1(u32::from_be_bytes(*four)) {
+            return Some(from);
+        }
+        from += 1;
     }
 }
 

@@ -6,13 +6,16 @@
 //! 1A 45 DF A3                                A3   ->  35 bytes of content follow
 //! ```
 
-use crate::media::{Error, Source};
+use crate::media::{Error, Source, read_up_to};
 
 /// Bytes read in one go: enough for an element's header, or for the small elements of a page.
 const PAGE: u64 = 4096;
 
 /// Bytes read after a hop over a block: its neighbour's headers, down to the first bytes of its content.
 const HOP: usize = 64;
+
+/// Bytes read in one go where each of them is looked at.
+const BLOCK: usize = 256 << 10;
 
 /// What an element's header takes at most: an id of 4 bytes, a size of 8.
 pub const HEADER: usize = 12;
@@ -84,6 +87,18 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A block of the file at `at`, read into `block` at one go: for a look at every byte.
+    pub fn block<'b>(&mut self, block: &'b mut Vec<u8>, at: u64) -> Result<&'b [u8], Error> {
+        block.resize(BLOCK, 0);
+        let filled = read_up_to(self.source, block, at)?;
+        Ok(block.get(..filled).unwrap_or_default())
+    }
+
+    /// Where the next bytes are stored, from `at` on.
+    pub fn stored_from(&self, at: u64) -> u64 {
+        self.source.stored_from(at).max(at)
     }
 
     /// The element whose header starts at `at`, or `None` where these bytes are no header of one.

@@ -7,6 +7,7 @@ use super::codec;
 use super::ebml::{Element, HEADER, Reader, size_of};
 use super::ids;
 use crate::media::{Error, Kind, Source, Track};
+use std::ops::Range;
 
 /// Tracks and SeekHead entries past these counts are not looked at: no film has them.
 const MOST_TRACKS: usize = 256;
@@ -163,20 +164,23 @@ impl Head {
         }
     }
 
-    /// Reads what the SeekHeads point to and was not met; one that lies is passed over.
+    /// Reads what the SeekHeads point to and was not met; one that lies is passed over, and so is one that leads
+    /// into what was read.
     fn follow(&mut self, reader: &mut Reader, mut seeks: Vec<(u32, u64)>) -> Result<(), Error> {
         let mut next = 0;
+        let mut met: Vec<Range<u64>> = Vec::new();
         while let Some(&(id, position)) = seeks.get(next) {
             next += 1;
-            if seeks[..next - 1].contains(&(id, position)) {
-                continue;
-            }
             let Some(at) = self.segment.checked_add(position).filter(|&at| at >= self.clusters)
             else {
                 continue;
             };
             let element = reader.element(at)?.filter(|element| element.id == id);
-            if let Some(element) = element.filter(|element| element.end.is_some()) {
+            if let Some(element) = element
+                && let Some(end) = element.end
+                && met.iter().all(|met| end <= met.start || met.end <= at)
+            {
+                met.push(at..end);
                 self.level_1(reader, &element, &mut seeks)?;
             }
         }

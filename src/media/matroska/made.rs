@@ -133,6 +133,8 @@ pub struct Film {
     pub dropped: Option<u64>,
     /// A picture that is shown so many milliseconds late.
     pub moved: Option<(u64, i64)>,
+    /// Only so many groups begin with a key frame.
+    pub keys: Option<u64>,
 }
 
 impl Default for Film {
@@ -146,6 +148,7 @@ impl Default for Film {
             cue_lie: (0, 0),
             dropped: None,
             moved: None,
+            keys: None,
         }
     }
 }
@@ -156,7 +159,9 @@ impl Film {
     pub fn pictures(&self) -> Vec<(u64, bool)> {
         let mut pictures = vec![(0, true)];
         for anchor in (4..=self.groups * self.pictures).step_by(4) {
-            pictures.push((anchor, anchor % self.pictures == 0));
+            let keys = self.keys.unwrap_or(u64::MAX);
+            let is_key = anchor % self.pictures == 0 && anchor / self.pictures < keys;
+            pictures.push((anchor, is_key));
             pictures.extend((anchor - 3..anchor).map(|picture| (picture, false)));
         }
         pictures.retain(|&(picture, _)| Some(picture) != self.dropped);

@@ -15,6 +15,8 @@
 mod blocks;
 mod clock;
 mod codec;
+#[cfg(test)]
+mod costly;
 mod cues;
 mod ebml;
 mod growing;

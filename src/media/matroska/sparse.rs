@@ -55,8 +55,18 @@ struct Stretch {
     time: i64,
     is_cue: bool,
     part: OnceLock<Arc<Part>>,
+    /// What a walk found in it, kept though its frames may not be: what is sought elsewhere need not be sought here.
+    holds: OnceLock<Holds>,
     /// Its frames are as many as the grid has places from here to the next stretch.
     is_counted: AtomicBool,
+}
+
+/// What a stretch holds of the main track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Nothing,
+    Frames,
+    SyncSamples,
 }
 
 /// A value of this type is a long file in stretches.
@@ -136,6 +146,12 @@ impl Sparse {
         Ok(Ok(said.is_none_or(|said| i64::try_from(said).is_ok_and(|said| said == end + 1))))
     }
 
+    /// From now on no more frames are remembered.
+    #[cfg(test)]
+    pub fn forget(&self) {
+        self.held.store(ROOM, Ordering::Relaxed);
+    }
+
     pub fn weight(&self) -> usize {
         size_of::<Sparse>() + self.stretches.len() * size_of::<Stretch>() + ROOM
     }
@@ -146,8 +162,17 @@ impl Sparse {
         let (mut frame, mut sync): (Option<Sample>, Option<Sample>) = (None, None);
         let mut index = self.last_from(at);
         loop {
-            let part = honest!(self.part(source, index));
-            if let Some(found) = part.frames.find(clock.time(at))
+            // One without sync samples is of use for its frames alone, one without frames for nothing.
+            let is_barren = match self.holds(index) {
+                Some(Holds::Nothing) => true,
+                Some(Holds::Frames) => frame
+                    .as_ref()
+                    .is_some_and(|best| clock.up_to(best.time) >= self.high(index).min(at)),
+                _ => false,
+            };
+            if !is_barren
+                && let part = honest!(self.part(source, index))
+                && let Some(found) = part.frames.find(clock.time(at))
                 && clock.up_to(found.frame.time) <= at
             {
                 if frame.as_ref().is_none_or(|best| best.time < found.frame.time) {
@@ -210,8 +235,10 @@ impl Sparse {
         let clock = self.recipe.clock;
         let (first, mut found) = (self.first_to(from), Vec::new());
         for index in first..self.stretches.len() {
-            let part = honest!(self.part(source, index));
-            found.extend(part.frames.sync_samples(clock.time(from), most));
+            if !matches!(self.holds(index), Some(Holds::Nothing | Holds::Frames)) {
+                let part = honest!(self.part(source, index));
+                found.extend(part.frames.sync_samples(clock.time(from), most));
+            }
             let low = self.low(index + 1);
             if found.iter().filter(|key: &&Sample| clock.up_to(key.time) < low).count() >= most {
                 break;
@@ -318,6 +345,11 @@ impl Sparse {
         Ok(Ok(()))
     }
 
+    /// What a stretch holds, once it was walked.
+    fn holds(&self, index: usize) -> Option<Holds> {
+        self.stretches.get(index)?.holds.get().copied()
+    }
+
     /// The frames of a stretch, remembered while there is room.
     fn part(&self, source: &dyn Source, index: usize) -> Answer<Arc<Part>> {
         let Some(stretch) = self.stretches.get(index) else { return Ok(Err(Lies)) };
@@ -333,6 +365,11 @@ impl Sparse {
         if !is_kept || !is_inside || !part.fits(&self.grid) {
             return Ok(Err(Lies));
         }
+        let _ = stretch.holds.set(match part.frames.sync_count() {
+            _ if part.frames.is_empty() => Holds::Nothing,
+            0 => Holds::Frames,
+            _ => Holds::SyncSamples,
+        });
         let part = Arc::new(part);
         let weight = part.weight();
         if self.held.fetch_add(weight, Ordering::Relaxed) + weight > ROOM
@@ -368,6 +405,7 @@ fn stretches(
             time,
             is_cue: is_cue && !first,
             part: OnceLock::new(),
+            holds: OnceLock::new(),
             is_counted: AtomicBool::new(false),
         };
         if rises {

@@ -100,6 +100,11 @@ impl<'a> Window<'a> {
         Ok(())
     }
 
+    /// An error where whoever reads shall end: see [`Source::check`].
+    pub fn check(&self) -> Result<(), Error> {
+        Ok(self.source.check()?)
+    }
+
     #[inline]
     pub fn u32(&mut self, offset: u64) -> Result<u32, Error> {
         Ok(u32::from_be_bytes(self.bytes(offset)?))

@@ -9,6 +9,7 @@ use super::{
     boxes::{Place, Window},
     moov::Defaults,
     samples::{Raw, Taker},
+    shown::BETWEEN_CHECKS,
 };
 use crate::media::{Error, Source};
 use std::collections::BTreeMap;
@@ -183,7 +184,10 @@ impl Fragments {
             return Ok(offset.saturating_add(count.saturating_mul(head.size.into())));
         }
         let before = self.last;
-        for _ in 0..count {
+        for number in 0..count {
+            if number.is_multiple_of(BETWEEN_CHECKS) {
+                window.check()?;
+            }
             let mut field = |flag: u32, default: u32| match flags & flag != 0 {
                 true => {
                     at += 4;

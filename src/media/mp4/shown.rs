@@ -17,6 +17,9 @@ pub const ROOM: usize = 56 << 20;
 /// How often a sample is laid on an edit, at most: many of either are a film, many of both an attack on the reader's time.
 const MOST_LAID: u64 = 1 << 27;
 
+/// Samples between two looks whether to go on: tables of few bytes may tell of many samples.
+pub const BETWEEN_CHECKS: u64 = 1 << 16;
+
 /// A value of this type takes samples from wherever they come (the moov, the fragments) and keeps those shown.
 pub struct Shown {
     builder: Builder,
@@ -97,6 +100,9 @@ impl Shown {
         let Some(mut samples) = Samples::new(source, tables)? else { return Ok(Some(0)) };
         while let Some(raw) = samples.next()? {
             self.take(raw)?;
+            if self.taken.is_multiple_of(BETWEEN_CHECKS) {
+                source.check()?;
+            }
         }
         Ok((!samples.is_noisy()).then(|| samples.decode_end()))
     }

@@ -98,8 +98,25 @@ impl<'s> Walk<'s> {
                 return Ok(true);
             }
             self.at += 1;
+            self.skip(lead);
         }
         Ok(false)
+    }
+
+    /// Goes on to where the next sync byte of the block would be a packet's; past a hole, where there is none.
+    fn skip(&mut self, lead: u64) {
+        let rest =
+            (self.at + lead).checked_sub(self.from).and_then(|at| self.block.get(at as usize..));
+        let Some(rest) = rest else { return };
+        if let Some(skip) = rest.iter().position(|&byte| byte == SYNC) {
+            self.at += skip as u64;
+            return;
+        }
+        self.at += rest.len() as u64;
+        if rest.iter().all(|&byte| byte == 0) {
+            let stored = self.source.stored_from(self.at + lead);
+            self.at = self.at.max(stored.saturating_sub(lead));
+        }
     }
 
     /// Has the bytes of the expected packet in the block, and `wanted` bytes where the file has them.
