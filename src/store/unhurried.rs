@@ -1,6 +1,9 @@
 //! Letting go of what may take long to be let go of.
 
-use std::ops::Deref;
+use std::{
+    ops::Deref,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// A film of at least so many bytes takes long to be freed, once it is deleted.
 const LARGE: u64 = 16 * 1024 * 1024;
@@ -13,12 +16,13 @@ pub(crate) struct Unhurried<T: Send + 'static> {
     /// There until it is dropped.
     value: Option<T>,
     slow: bool,
+    remote: bool,
 }
 
 impl<T: Send + 'static> Unhurried<T> {
     /// `value`, of a file of `length` bytes, which lies on another machine or in another process, or not.
     pub(crate) fn new(value: T, length: u64, remote: bool) -> Unhurried<T> {
-        Unhurried { value: Some(value), slow: remote || length >= LARGE }
+        Unhurried { value: Some(value), slow: remote || length >= LARGE, remote }
     }
 }
 
@@ -33,9 +37,61 @@ impl<T: Send + 'static> Deref for Unhurried<T> {
 impl<T: Send + 'static> Drop for Unhurried<T> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take().filter(|_| self.slow) {
-            // Where no thread can be had, it ends here after all.
-            let _ = std::thread::Builder::new().spawn(move || drop(value));
+            let ends = if self.remote { &REMOTE } else { &LOCAL };
+            ends.take(Box::new(value));
         }
+    }
+}
+
+/// Those of this machine's disks, and those that may wait for another machine, which hold only each other up.
+static LOCAL: Ends = Ends::new(1);
+static REMOTE: Ends = Ends::new(4);
+
+/// A value of this type is what is being let go of, by so many threads at most, which are there while there
+/// is anything.
+struct Ends {
+    most: usize,
+    waiting: Mutex<Waiting>,
+}
+
+struct Waiting {
+    values: Vec<Box<dyn Send>>,
+    threads: usize,
+}
+
+impl Ends {
+    const fn new(most: usize) -> Ends {
+        Ends { most, waiting: Mutex::new(Waiting { values: Vec::new(), threads: 0 }) }
+    }
+
+    fn take(&'static self, value: Box<dyn Send>) {
+        let mut waiting = self.waiting();
+        waiting.values.push(value);
+        if waiting.threads == self.most {
+            return;
+        }
+        waiting.threads += 1;
+        drop(waiting);
+        if std::thread::Builder::new().spawn(|| self.work()).is_err() {
+            // Where no thread can be had, it ends here after all.
+            self.work();
+        }
+    }
+
+    fn work(&self) {
+        loop {
+            let mut waiting = self.waiting();
+            let Some(value) = waiting.values.pop() else {
+                waiting.threads -= 1;
+                return;
+            };
+            drop(waiting);
+            drop(value);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,5 +118,15 @@ mod tests {
             let here = tells.recv().unwrap() == thread::current().id();
             assert_eq!(here, !elsewhere, "{length} bytes, remote: {remote}");
         }
+    }
+
+    #[test]
+    fn many_that_end_at_once_end_on_one_thread() {
+        let (told, tells) = mpsc::channel();
+        for _ in 0..100 {
+            drop(Unhurried::new(Told(told.clone()), LARGE, false));
+            assert!(LOCAL.waiting().threads <= 1);
+        }
+        assert_eq!((0..100).filter(|_| tells.recv().is_ok()).count(), 100);
     }
 }
