@@ -25,7 +25,14 @@ use tokio::net::TcpStream;
 
 /// A value of this type is the kernel's table of TCP sockets, as far as this process may see it: its
 /// network namespace (sock_diag(7)).
-pub(in crate::serve) struct Sockets(io::Result<Mutex<OwnedFd>>);
+pub(in crate::serve) struct Sockets(io::Result<Mutex<Asking>>);
+
+/// A value of this type asks the kernel one question after the other.
+struct Asking {
+    socket: OwnedFd,
+    /// The number of the last question, which its answer bears.
+    number: u32,
+}
 
 /// A value of this type says who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,22 +82,17 @@ impl Sockets {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let protocol = Some(netlink::SOCK_DIAG);
         let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol);
-        Sockets(socket.map(Mutex::new).map_err(io::Error::from))
+        let asking = socket.map(|socket| Mutex::new(Asking { socket, number: 0 }));
+        Sockets(asking.map_err(io::Error::from))
     }
 
     /// The queues of the socket at `from` that is connected with `to`; `None` if there is none.
     ///
     /// The kernel answers while it takes the question, so nothing waits here.
     fn queues(&self, from: SocketAddr, to: SocketAddr) -> io::Result<Option<Queues>> {
-        let socket = self.0.as_ref().map_err(|error| io::Error::from(error.kind()))?;
-        let question = question(from, to);
-        let socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&*socket, &question, SendFlags::empty())?;
-        let mut answer = [0; 1024];
-        let (length, _) = recv(&*socket, &mut answer, RecvFlags::empty())?;
-        drop(socket);
-        let answer = NetlinkMessage::<SockDiagMessage>::deserialize(&answer[..length]);
-        match answer.map_err(io::Error::other)?.payload {
+        let asking = self.0.as_ref().map_err(|error| io::Error::from(error.kind()))?;
+        let answer = asking.lock().unwrap_or_else(PoisonError::into_inner).ask(from, to)?;
+        match answer {
             NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
                 let found = &found.header;
                 // Where no connected socket is found, a listening one is as good to the kernel.
@@ -108,7 +110,28 @@ impl Sockets {
     }
 }
 
-fn question(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+impl Asking {
+    fn ask(
+        &mut self,
+        from: SocketAddr,
+        to: SocketAddr,
+    ) -> io::Result<NetlinkPayload<SockDiagMessage>> {
+        self.number = self.number.wrapping_add(1);
+        send(&self.socket, &question(from, to, self.number), SendFlags::empty())?;
+        loop {
+            let mut answer = [0; 1024];
+            let (length, _) = recv(&self.socket, &mut answer, RecvFlags::empty())?;
+            let answer = NetlinkMessage::<SockDiagMessage>::deserialize(&answer[..length]);
+            let answer = answer.map_err(io::Error::other)?;
+            // One to an older question, whose asker could not take it.
+            if answer.header.sequence_number == self.number {
+                return Ok(answer.payload);
+            }
+        }
+    }
+}
+
+fn question(from: SocketAddr, to: SocketAddr, number: u32) -> Vec<u8> {
     let socket_id = SocketId {
         source_port: from.port(),
         destination_port: to.port(),
@@ -126,6 +149,7 @@ fn question(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     };
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST;
+    header.sequence_number = number;
     let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
@@ -168,5 +192,19 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(Receiver::Elsewhere.unread(&sockets).unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_an_older_question_is_passed_over() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let reader = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let sockets = Sockets::open();
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        let asking = sockets.0.as_ref().unwrap().lock().unwrap();
+        send(&asking.socket, &question(nobody, nobody, 0), SendFlags::empty()).unwrap();
+        drop(asking);
+        assert!(matches!(Receiver::of(&stream, &sockets), Receiver::Here { .. }));
+        drop(reader);
     }
 }
