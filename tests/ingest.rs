@@ -221,6 +221,87 @@ fn the_methods_of_a_place_are_those_that_are_taken_there() {
 }
 
 #[test]
+fn preconditions_are_of_what_is_there() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let put = |condition: &str, body: &[u8]| {
+        put(&server, &format!("PUT /live/film HTTP/1.1\n{condition}"), body)
+    };
+    let first = put("If-None-Match: *", b"one");
+    assert_eq!(first.status, 201);
+    assert_eq!(put("If-None-Match: *", b"two").status, 412);
+    assert_eq!(put("If-Match: \"other\"", b"two").status, 412);
+    let second = put(&format!("If-Match: {}", first.header("etag")), b"two");
+    assert_eq!(second.status, 204);
+    let delete = |condition: &str| {
+        server.ask(&format!("DELETE /live/film HTTP/1.1\nIf-Match: {condition}")).status
+    };
+    assert_eq!(delete(first.header("etag")), 412);
+    assert_eq!(server.get("/live/film").text(), "two");
+    assert_eq!([delete(second.header("etag")), delete("*")], [204, 412]);
+    // The same while it is still coming.
+    let begin = put("Content-Range: bytes 0-1/4", b"fi");
+    assert_eq!(begin.status, 202);
+    assert_eq!(put("If-Match: \"other\"\nContent-Range: bytes 2-3/4", b"lm").status, 412);
+    let end = format!("If-Match: {}\nContent-Range: bytes 2-3/4", begin.header("etag"));
+    assert_eq!(put(&end, b"lm").status, 201);
+    assert_nothing_is_open(&server);
+}
+
+#[test]
+fn a_stream_and_a_folder_never_share_a_name() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let file = begin(&server, "/live/name");
+    let below = begin(&server, "/live/folder/film");
+    until("both are open", || server.metric("reelmap_streams") == 2.0);
+    assert_eq!(put(&server, "PUT /live/name/film HTTP/1.1", b"film").status, 409);
+    assert_eq!(put(&server, "PUT /live/name/a/film HTTP/1.1", b"film").status, 409);
+    assert_eq!(put(&server, "PUT /live/folder HTTP/1.1", b"film").status, 409);
+    // Made by somebody else meanwhile.
+    let third = begin(&server, "/live/third");
+    until("it is open", || server.metric("reelmap_streams") == 3.0);
+    fs::create_dir(root.path().join("live/third")).unwrap();
+    for (mut client, status) in [(file, 201), (below, 201), (third, 409)] {
+        client.send("0\r\n\r\n");
+        assert_eq!(client.response("PUT").status, status);
+    }
+    fs::remove_dir(root.path().join("live/third")).unwrap();
+    assert_eq!(put(&server, "PUT /live/third HTTP/1.1", b"film").status, 201);
+    assert_nothing_is_open(&server);
+}
+
+#[test]
+fn a_way_that_is_too_long_is_refused_before_a_folder_is_made() {
+    let root = root();
+    let server = serve(&root, &[]);
+    for way in ["a/".repeat(2000), format!("{}/", "n".repeat(300)), "n".repeat(240)] {
+        let answer = put(&server, &format!("PUT /live/{way}film HTTP/1.1"), b"film");
+        assert_eq!(answer.status, 400, "{way}");
+    }
+    assert_eq!(names(&root.path().join("live")), [""; 0]);
+    assert_nothing_is_open(&server);
+}
+
+#[test]
+fn two_ways_to_one_folder_are_one_stream() {
+    let root = root();
+    fs::create_dir(root.path().join("live/a")).unwrap();
+    symlink("a", root.path().join("live/b")).unwrap();
+    let server = serve(&root, &[]);
+    let mut first = begin(&server, "/live/a/film");
+    chunk(&mut first, b"film");
+    until("it is open", || server.metric("reelmap_streams") == 1.0);
+    assert_eq!(put(&server, "PUT /live/b/film HTTP/1.1", b"other").status, 409);
+    first.send("0\r\n\r\n");
+    assert_eq!(first.response("PUT").status, 201);
+    drop(first);
+    assert_eq!(server.get("/live/b/film").text(), "film");
+    assert_eq!(put(&server, "PUT /live/b/film HTTP/1.1", b"other").status, 204);
+    assert_nothing_is_open(&server);
+}
+
+#[test]
 fn no_path_leaves_the_folder() {
     let root = root();
     let live = root.path().join("live");

@@ -10,11 +10,13 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     path::Path,
+    process::Command,
     thread,
 };
 use support::{
     Client,
-    command::{Program, until},
+    command::{Program, reelmap, until},
+    live::{Encoder, Reader},
     noise,
 };
 
@@ -244,4 +246,70 @@ fn what_is_no_record_is_left_alone() {
     let program = serve(root.path());
     assert_eq!(program.connect().ask("GET /film HTTP/1.1").status, 404);
     assert_eq!(names(root.path()).len(), 3);
+}
+
+#[test]
+fn what_another_process_is_receiving_is_left_to_it() {
+    let root = tempfile::tempdir().unwrap();
+    let first = serve(root.path());
+    let mut encoder = Encoder(first.connect());
+    encoder.0.request("PUT /cam.ts HTTP/1.1\nTransfer-Encoding: chunked");
+    encoder.send(b"fi");
+    let head = "HEAD /cam.ts HTTP/1.1";
+    until("it is kept", || first.connect().ask(head).header("upload-offset") == "2");
+    let second = serve(root.path());
+    let said = second.before.join("\n");
+    assert!(said.contains("/cam.ts is left alone: another process is receiving it"), "{said}");
+    let mut client = second.connect();
+    client.request("PUT /cam.ts HTTP/1.1\nContent-Length: 0");
+    assert_eq!(client.response("PUT").status, 409);
+    encoder.send(b"lm");
+    assert_eq!(encoder.end(), 201);
+    assert_eq!(second.connect().ask("GET /cam.ts HTTP/1.1").text(), "film");
+    assert_eq!(names(root.path()), ["cam.ts"]);
+}
+
+#[test]
+fn no_folder_is_too_deep_for_what_was_left_in_it() {
+    let root = tempfile::tempdir().unwrap();
+    let program = serve(root.path());
+    let mut client = program.connect();
+    let path = format!("/{}cam.ts", "a/".repeat(400));
+    client.request(&format!("PUT {path} HTTP/1.1\nTransfer-Encoding: chunked"));
+    client.send("4\r\nfilm\r\n");
+    let head = format!("HEAD {path} HTTP/1.1");
+    until("it is kept", || program.connect().ask(&head).header("upload-offset") == "4");
+    drop(program);
+    let mut command = reelmap();
+    command.arg("serve").arg(root.path()).args(["--listen", "127.0.0.1:0", "--ingest", "."]);
+    command.args(["--max-connections", "20", "--open-files", "20", "--ingest-max-streams", "1"]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 300; exec \"$0\" \"$@\""]);
+    limited.arg(command.get_program()).args(command.get_args());
+    let program = Program::run(limited);
+    assert_eq!(program.connect().ask(&format!("GET {path} HTTP/1.1")).text(), "film");
+}
+
+#[test]
+fn what_arrives_when_the_server_is_stopped_is_finished_before_it_ends() {
+    let root = tempfile::tempdir().unwrap();
+    let mut program = Program::quiet(root.path(), &["--ingest", ".", "--drain", "1"]);
+    let mut encoder = Encoder(program.connect());
+    encoder.0.request("PUT /cam.ts HTTP/1.1\nTransfer-Encoding: chunked");
+    encoder.send(b"film");
+    let mut reader = Reader::with(
+        {
+            let head = "HEAD /cam.ts HTTP/1.1";
+            until("it is kept", || program.connect().ask(head).header("upload-offset") == "4");
+            program.connect()
+        },
+        "GET /cam.ts HTTP/1.1",
+    );
+    assert_eq!(reader.take(4), b"film");
+    program.stop(rustix::process::Signal::TERM);
+    assert_eq!(encoder.0.response("PUT").status, 503);
+    assert_eq!(reader.rest(), (vec![], false));
+    assert!(program.ended().0.success());
+    assert_eq!(names(root.path()), ["cam.ts"]);
+    assert_eq!(fs::read(root.path().join("cam.ts")).unwrap(), b"film");
 }

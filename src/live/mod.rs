@@ -113,19 +113,22 @@ impl Streams {
                 }
             }
         }
+        // A file that is still coming has its name already, for those who would make a folder of it.
+        if self.all().iter().any(|upload| place.below(upload.place()).is_some()) {
+            return Err(Refused::InTheWay);
+        }
+        if self.all().len() >= self.most {
+            return Err(Refused::TooMany);
+        }
         let plot = self.plot(place, true)?;
         match (plot.kind(place.name())?, asked) {
             (Some(FileType::Directory), _) => return Err(Refused::InTheWay),
             (Some(_), Asked::Part(..)) => return Err(Refused::Finished),
             _ => {}
         }
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= self.most {
-            return Err(Refused::TooMany);
-        }
         let upload = Arc::new(Upload::begin(place, plot, &self.census)?);
         let writer = upload.claim(asked)?;
-        open.insert(place.clone(), upload);
+        self.open(upload);
         Ok(writer)
     }
 
@@ -160,6 +163,12 @@ impl Streams {
             Some(FileType::RegularFile | FileType::Symlink) => Ok(plot.remove(place.name())?),
             Some(_) => Err(Refused::InTheWay),
         }
+    }
+
+    /// Waits for nobody for long: each request for a file looks into what is open.
+    fn open(&self, upload: Arc<Upload>) {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        open.insert(upload.place().clone(), upload);
     }
 
     fn close(&self, upload: &Arc<Upload>) {

@@ -9,6 +9,7 @@
 //! What was written before a process was killed is there after it; what was written before the power was
 //! lost may not be, but for what was synced. So the boot is noted: in another one, only that counts.
 
+use rustix::{fs::FlockOperation, io::Errno};
 use std::{
     fs::File,
     io,
@@ -40,13 +41,24 @@ pub struct Read {
 impl Record {
     /// Begins a record in an empty file.
     pub fn begin(file: File, total: Option<u64>, begun: SystemTime) -> io::Result<Record> {
-        let record = Record(file);
+        let record = Record::lock(file)?;
         record.write_head(total, begun)?;
         Ok(record)
     }
 
+    /// Takes the file's lock (flock(2)), which ends with the process: `WouldBlock` if somebody else has it, be it
+    /// another process or this one by another way to the file.
+    pub fn lock(file: File) -> io::Result<Record> {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(errno @ Errno::WOULDBLOCK) => Err(errno.into()),
+            // Not every file system has locks.
+            _ => Ok(Record(file)),
+        }
+    }
+
     /// Opens one that was begun, and reads it. One that makes no sense is `InvalidData`.
     pub fn read(file: File) -> io::Result<(Record, Read)> {
+        let Record(file) = Record::lock(file)?;
         let mut bytes = vec![0; HEAD];
         file.read_exact_at(&mut bytes, 0)?;
         if !bytes.starts_with(MAGIC) {

@@ -6,25 +6,29 @@ use super::{
 };
 use crate::store::{plot::Plot, root::Place};
 use rustix::fs::FileType;
-use std::{
-    ffi::OsStr,
-    io,
-    os::unix::ffi::OsStrExt,
-    sync::{Arc, PoisonError},
-};
+use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt, sync::Arc};
 
 impl Streams {
     /// Takes up every upload that lies below the folders that may be written to. Waits for the disk.
     pub fn recover(&self) {
         for ground in &self.grounds {
-            if let Err(error) = self.recover_in(ground, &Place::default()) {
-                let folder = &ground.place;
-                tracing::error!("cannot look for uploads left in {folder}: {error}");
+            let mut folders = vec![Place::default()];
+            while let Some(folder) = folders.pop() {
+                if let Err(error) = self.recover_in(ground, &folder, &mut folders) {
+                    let folder = ground.place.join(&folder);
+                    tracing::error!("cannot look for uploads left in {folder}: {error}");
+                }
             }
         }
     }
 
-    fn recover_in(&self, ground: &Ground, folder: &Place) -> io::Result<()> {
+    /// The same of one folder; tells those in it.
+    fn recover_in(
+        &self,
+        ground: &Ground,
+        folder: &Place,
+        folders: &mut Vec<Place>,
+    ) -> io::Result<()> {
         let plot = ground.folder.plot(folder, false)?;
         for name in plot.names()? {
             let left = name.as_bytes().strip_prefix(b".");
@@ -33,10 +37,10 @@ impl Streams {
                     let inside = folder.join(&left);
                     self.take_up(&ground.place.join(&inside), ground.folder.plot(folder, false)?);
                 }
-            } else if plot.kind(&name)? == Some(FileType::Directory)
-                && let Some(inside) = Place::new([name.as_bytes()])
+            } else if let Some(inside) = Place::new([name.as_bytes()])
+                && plot.kind(&name)? == Some(FileType::Directory)
             {
-                self.recover_in(ground, &folder.join(&inside))?;
+                folders.push(folder.join(&inside));
             }
         }
         Ok(())
@@ -55,6 +59,10 @@ impl Streams {
                 }
                 return;
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tracing::warn!("{place} is left alone: another process is receiving it");
+                return;
+            }
             Err(error) => {
                 tracing::error!("cannot go on with {place}, what is there of it stays: {error}");
                 return;
@@ -69,8 +77,7 @@ impl Streams {
                 tracing::info!(
                     "{place} is not whole: {bytes} of {of} bytes are kept, to go on with"
                 );
-                let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-                open.insert(place.clone(), upload);
+                self.open(upload);
             }
             Err(error) => tracing::error!("cannot finish {place}: {error}"),
         }

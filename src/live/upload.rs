@@ -13,6 +13,7 @@ use super::{
 };
 use crate::store::{Census, plot::Plot, root::Place, stamp};
 use durable::Durable;
+use rustix::fs::FileType;
 use std::{
     ffi::{OsStr, OsString},
     io,
@@ -47,7 +48,8 @@ impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Refused {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Refused::Forbidden,
-            io::ErrorKind::NotADirectory => Refused::InTheWay,
+            io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => Refused::InTheWay,
+            io::ErrorKind::WouldBlock => Refused::Busy,
             _ => Refused::Io(error),
         }
     }
@@ -141,6 +143,9 @@ impl Upload {
     /// Begins an upload to `place`, whose folder is `plot`.
     pub(super) fn begin(place: &Place, plot: Plot, census: &Arc<Census>) -> io::Result<Upload> {
         let [bytes, record] = hidden(place.name());
+        if plot.kind(&record)? == Some(FileType::RegularFile) {
+            let _free = Record::lock(plot.open(&record)?)?;
+        }
         // Nobody is at these: they are what was left of an upload whose record could not be read.
         plot.remove(&record)?;
         plot.remove(&bytes)?;

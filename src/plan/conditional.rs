@@ -46,6 +46,23 @@ pub fn evaluate(request: &HeaderMap, current: &Current) -> Outcome {
     if known { Outcome::NotModified } else { Outcome::Proceed }
 }
 
+/// Whether a request that writes may do so to what is there, or to nothing. What a client would have if it
+/// asked again is no matter here (§13.1.3).
+pub fn lets_write(request: &HeaderMap, current: Option<&Current>) -> bool {
+    let Some(current) = current else { return !request.contains_key(IF_MATCH) };
+    let holds = if request.contains_key(IF_MATCH) {
+        any_tag(request, IF_MATCH, |tag| !tag.weak && tag.text == current.etag)
+    } else {
+        date(request, IF_UNMODIFIED_SINCE).is_none_or(|date| current.modified <= date)
+    };
+    holds && !any_tag(request, IF_NONE_MATCH, |tag| tag.text == current.etag)
+}
+
+/// Whether a request that writes has a precondition.
+pub fn guards_writing(request: &HeaderMap) -> bool {
+    [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| request.contains_key(name))
+}
+
 /// Whether the `Range` may be honoured: there is no `If-Range`, or it names just this version (§13.1.5).
 pub fn if_range(request: &HeaderMap, current: &Current) -> bool {
     if !request.contains_key(IF_RANGE) {

@@ -28,17 +28,18 @@ use http::{
     },
 };
 
-use self::{
-    conditional::{Current, Outcome},
-    range::Ranges,
-    representation::Date,
-};
 pub use self::{
+    conditional::guards_writing,
     content_type::content_type,
     growing::{Decision, Growing, Stretch, UPLOAD_COMPLETE, UPLOAD_OFFSET},
     part::{Part, Parts},
     range::{Sent, asks_for_ever, sent, times},
     representation::Representation,
+};
+use self::{
+    conditional::{Current, Outcome},
+    range::Ranges,
+    representation::Date,
 };
 
 /// What `Accept-Ranges` says of a file that is also served by times.
@@ -100,6 +101,16 @@ pub fn plan_times(
         }
         Translated::Nothing(why) => Plan::unsatisfiable(representation.length, why),
     })
+}
+
+/// Whether a request that writes where `there` is, or nothing, is to be carried out (RFC 9110 §13.1).
+pub fn lets_write(request: &HeaderMap, there: Option<&Representation>, now: SystemTime) -> bool {
+    let current = there.map(|there| Current {
+        etag: there.etag.as_bytes(),
+        modified: there.modified,
+        now: now.into(),
+    });
+    conditional::lets_write(request, current.as_ref())
 }
 
 fn decide(

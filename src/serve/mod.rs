@@ -54,7 +54,7 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -73,6 +73,9 @@ const COMPOSING: usize = 2;
 /// How often what was received is made to outlast a loss of power.
 const SYNC: Duration = Duration::from_secs(5);
 
+/// How long streams that are cut at the server's end have to be finished; else the next process does it.
+const FINISH: Duration = Duration::from_secs(5);
+
 /// How often files that are gone are let go of.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -87,6 +90,8 @@ pub struct App {
     metrics: Metrics,
     access_log: AccessLog,
     sockets: Sockets,
+    /// Tells those who receive that the server ends.
+    stopping: watch::Sender<bool>,
     /// Permits for listings in memory, and for those of them that are being composed.
     listings: Arc<Semaphore>,
     composing: Semaphore,
@@ -110,6 +115,7 @@ impl App {
             metrics: Metrics::default(),
             access_log,
             sockets: Sockets::open(),
+            stopping: watch::Sender::new(false),
             listings: Arc::new(Semaphore::new(LISTINGS)),
             composing: Semaphore::new(COMPOSING),
         })
@@ -144,6 +150,8 @@ pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Ou
     let open = graceful.count();
     if timeout(app.config.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("of {open} connections some were not done in time and are cut");
+        app.stopping.send_replace(true);
+        let _ = timeout(FINISH, app.stopping.closed()).await;
     }
 }
 

@@ -12,6 +12,9 @@ use rustix::{
 };
 use std::{ffi::OsStr, fs::File, io, os::fd::OwnedFd};
 
+/// The longest way to a folder, in bytes: the kernel takes 4,095, and names follow.
+const LONGEST: usize = 3072;
+
 /// A value of this type is an open folder that may be written to.
 #[derive(Debug)]
 pub struct Plot(OwnedFd);
@@ -20,8 +23,11 @@ impl Root {
     /// The folder at `place`; where it is missing and `make` says so, it is made, and those above it.
     ///
     /// Fails with `NotADirectory` where a file is in the way, with `PermissionDenied` where the way
-    /// leads out of the root, with `NotFound` where it is missing. Waits for the disk.
+    /// leads out of the root, with `NotFound` where it is missing, with ENAMETOOLONG. Waits for the disk.
     pub fn plot(&self, place: &Place, make: bool) -> io::Result<Plot> {
+        if place.length() > LONGEST {
+            return Err(Errno::NAMETOOLONG.into());
+        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         match self.open_at(place, flags) {
             Ok(folder) => return Ok(Plot(folder)),

@@ -49,6 +49,11 @@ impl Place {
             .map(OsStr::from_bytes)
     }
 
+    /// Bytes of its path.
+    pub fn length(&self) -> usize {
+        self.0.len()
+    }
+
     /// The last segment; empty for the root.
     pub fn name(&self) -> &OsStr {
         self.segments().last().unwrap_or_default()

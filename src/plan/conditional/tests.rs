@@ -170,3 +170,26 @@ proptest! {
         prop_assert_eq!(if_match == Outcome::Proceed, strong);
     }
 }
+
+#[test]
+fn what_is_written_over_must_be_what_the_writer_knows() {
+    let there = current(Duration::ZERO);
+    for (name, line, over_it, over_nothing) in [
+        (IF_MATCH, TAG, true, false),
+        (IF_MATCH, "*", true, false),
+        (IF_MATCH, "\"other\"", false, false),
+        (IF_MATCH, "W/\"1a2b-17f3\"", false, false),
+        (IF_NONE_MATCH, "*", false, true),
+        (IF_NONE_MATCH, TAG, false, true),
+        (IF_NONE_MATCH, "\"other\"", true, true),
+        (IF_UNMODIFIED_SINCE, BEFORE, false, true),
+        (IF_UNMODIFIED_SINCE, MODIFIED, true, true),
+    ] {
+        let request = request(&[(name.clone(), &[line])]);
+        assert!(guards_writing(&request));
+        assert_eq!(lets_write(&request, Some(&there)), over_it, "{name}: {line}");
+        assert_eq!(lets_write(&request, None), over_nothing, "{name}: {line}");
+    }
+    let unheard = request(&[(IF_MODIFIED_SINCE, &[AFTER])]);
+    assert!(!guards_writing(&unheard) && lets_write(&unheard, Some(&there)));
+}

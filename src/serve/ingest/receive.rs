@@ -1,0 +1,255 @@
+//! A body's frames on their way to the disk: a batch of them is written while the next comes in.
+
+use super::told::{Progress, failed};
+use crate::{
+    live::{Asked, Stored, Streams, Upload, Writer},
+    serve::{answer::Answer, body::Body, off_runtime::OffRuntime, service::Service},
+};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::{future::pending, io, sync::Arc, time::Duration};
+use tokio::{
+    runtime::Handle,
+    task::spawn_blocking,
+    time::{Instant, sleep_until, timeout},
+};
+
+/// Bytes that are written at once, and taken from a client while those before them are being written.
+/// Each write wakes a thread; with fewer bytes, that costs more than the write.
+const BATCH: usize = 1024 * 1024;
+
+/// The same for frames, of which a client can make one of each byte.
+const FRAMES: usize = 4096;
+
+/// How long a byte waits for others to be written with. So readers are woken no more often than that.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// A value of this type is a writer that leaves in any case: if the request's own task is gone, on a
+/// thread that may wait, for leaving waits for the disk.
+pub(super) struct Held {
+    streams: Arc<Streams>,
+    writer: Option<Writer>,
+}
+
+impl Held {
+    pub(super) fn new(streams: Arc<Streams>, writer: Writer) -> Held {
+        Held { streams, writer: Some(writer) }
+    }
+
+    fn leave(mut self, clean: bool) -> io::Result<(Arc<Upload>, Stored)> {
+        let Some(writer) = self.writer.take() else { return Err(io::ErrorKind::NotFound.into()) };
+        let upload = writer.upload().clone();
+        Ok((upload, self.streams.leave(writer, clean)?))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(writer) = self.writer.take() else { return };
+        let streams = self.streams.clone();
+        // Where the runtime is gone, so is the process: the next one finds what was received.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(move || {
+                if let Err(error) = streams.leave(writer, false) {
+                    tracing::error!("an upload that was cut off could not be kept well: {error}");
+                }
+            });
+        }
+    }
+}
+
+/// Frames under way to the disk, and what became of them.
+type Writing = OffRuntime<(Held, Vec<Bytes>, io::Result<()>)>;
+
+fn write(mut held: Held, mut frames: Vec<Bytes>) -> Writing {
+    OffRuntime::start(move || {
+        let Some(writer) = &mut held.writer else { return Err(io::ErrorKind::NotFound.into()) };
+        let outcome = writer.write(&mut frames);
+        Ok((held, frames, outcome))
+    })
+}
+
+/// Why receiving ended.
+enum Ended {
+    AsItShould,
+    /// The client left, or what it sent was no body.
+    Broken,
+    Idle,
+    /// The server ends.
+    Stopped,
+    /// It sent more than it may, or than it said.
+    TooLong(StatusCode),
+    Failed(io::Error),
+}
+
+/// Receives the body, a batch of frames being written while the next comes in.
+pub(super) async fn receive(
+    service: Service,
+    answer: Answer,
+    held: Held,
+    asked: Asked,
+    mut body: Incoming,
+) -> Response<Body> {
+    let config = &service.app.config.ingest;
+    let room = match &asked {
+        Asked::Whole(_) => config.most_bytes,
+        Asked::Part(span, _) => span.end - span.start,
+    };
+    let over = match asked {
+        Asked::Whole(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Asked::Part(..) => StatusCode::BAD_REQUEST,
+    };
+    let (mut frames, mut waiting, mut received) = (Vec::new(), 0, 0_u64);
+    let (mut here, mut writing) = (Some(held), None::<Writing>);
+    let (mut due, mut ended) = (None, None);
+    // Held until the writer has left: the server's end waits for that.
+    let mut stopping = service.app.stopping.subscribe();
+    let (held, ended) = loop {
+        if let Some(held) = here.take() {
+            let is_due = is_full(waiting, &frames) || due.is_none() || ended.is_some();
+            if waiting > 0 && is_due {
+                writing = Some(write(held, std::mem::take(&mut frames)));
+                waiting = 0;
+            } else if let Some(ended) = ended.take() {
+                break (held, ended);
+            } else {
+                here = Some(held);
+            }
+        }
+        tokio::select! {
+            biased;
+            written = written(&mut writing) => {
+                writing = None;
+                match written {
+                    Ok((held, outcome)) => {
+                        here = Some(held);
+                        if let Err(error) = outcome {
+                            (frames, waiting) = (Vec::new(), 0);
+                            ended = Some(Ended::Failed(error));
+                        }
+                    }
+                    // The writer is gone with the thread that had it.
+                    Err(error) => return failed(answer, &error),
+                }
+            }
+            () = at(due) => due = None,
+            _ = stopping.wait_for(|stopping| *stopping), if ended.is_none() => {
+                ended = Some(Ended::Stopped);
+            }
+            frame = timeout(config.idle, body.frame()), if ended.is_none() && !is_full(waiting, &frames) => match frame {
+                Ok(Some(Ok(frame))) => {
+                    // Trailers say nothing that is kept.
+                    let Ok(mut data) = frame.into_data() else { continue };
+                    if received + data.len() as u64 > room {
+                        data.truncate(usize::try_from(room - received).unwrap_or(0));
+                        ended = Some(Ended::TooLong(over));
+                    }
+                    received += data.len() as u64;
+                    service.app.metrics.received.inc_by(data.len() as u64);
+                    if !data.is_empty() {
+                        if waiting == 0 {
+                            due = Some(Instant::now() + GATHER);
+                        }
+                        waiting += data.len();
+                        frames.push(data);
+                    }
+                }
+                Ok(Some(Err(_))) => ended = Some(Ended::Broken),
+                Ok(None) => ended = Some(Ended::AsItShould),
+                Err(_) => ended = Some(Ended::Idle),
+            }
+        }
+    };
+    let short = matches!(&asked, Asked::Part(span, _) if received < span.end - span.start);
+    conclude(service, answer, held, ended, short).await
+}
+
+/// Whether frames of so many bytes are as much as is written at once.
+fn is_full(bytes: usize, frames: &[Bytes]) -> bool {
+    bytes >= BATCH || frames.len() >= FRAMES
+}
+
+/// Waits for what is being written; for ever, if nothing is.
+async fn written(writing: &mut Option<Writing>) -> io::Result<(Held, io::Result<()>)> {
+    match writing {
+        Some(writing) => {
+            let (held, _frames, outcome) = writing.await?;
+            Ok((held, outcome))
+        }
+        None => pending().await,
+    }
+}
+
+/// Waits until then; for ever, where there is no such moment.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}
+
+/// Lets the writer leave, and answers.
+async fn conclude(
+    service: Service,
+    answer: Answer,
+    held: Held,
+    ended: Ended,
+    short: bool,
+) -> Response<Body> {
+    let clean = matches!(ended, Ended::AsItShould) && !short;
+    let left = OffRuntime::start(move || {
+        let (upload, stored) = held.leave(clean)?;
+        Ok((Progress::of(upload), stored))
+    });
+    let (progress, stored) = match left.await {
+        Ok(left) => left,
+        Err(error) => return failed(answer, &error),
+    };
+    log(&progress.upload, &ended, stored, clean);
+    if stored == Stored::Partly && clean {
+        let (upload, patience) = (progress.upload.clone(), service.app.config.ingest.idle);
+        tokio::spawn(async move {
+            tokio::time::sleep(patience).await;
+            spawn_blocking(move || upload.cut_if_idle(patience));
+        });
+    }
+    match ended {
+        Ended::AsItShould if short => answer.last_message(StatusCode::BAD_REQUEST),
+        Ended::AsItShould => match stored {
+            Stored::Created => progress.told(answer, StatusCode::CREATED),
+            Stored::Replaced => progress.told(answer, StatusCode::NO_CONTENT),
+            Stored::Partly => progress.told(answer, StatusCode::ACCEPTED),
+        },
+        Ended::Broken => answer.last_message(StatusCode::BAD_REQUEST),
+        Ended::Idle => answer.last_message(StatusCode::REQUEST_TIMEOUT),
+        Ended::Stopped => answer.last_message(StatusCode::SERVICE_UNAVAILABLE),
+        Ended::TooLong(status) => answer.last_message(status),
+        Ended::Failed(error) => failed(answer, &error),
+    }
+}
+
+fn log(upload: &Upload, ended: &Ended, stored: Stored, clean: bool) {
+    let place = upload.place();
+    let bytes = upload.channel().state().length;
+    let why = match ended {
+        Ended::AsItShould if clean => "it ended as it should".into(),
+        Ended::AsItShould => "it ended short of the length it gave".into(),
+        Ended::Broken => "the writer left or sent what could not be understood".into(),
+        Ended::Idle => "the writer fell silent".into(),
+        Ended::Stopped => "the server was stopped".into(),
+        Ended::TooLong(_) => "the writer sent more than it may".into(),
+        Ended::Failed(error) => format!("it could not be written: {error}"),
+    };
+    match (clean, stored) {
+        (true, Stored::Partly) => {
+            tracing::debug!("{place}: a part arrived, {bytes} bytes from the start")
+        }
+        (true, _) => tracing::info!("{place}: {bytes} bytes arrived; {why}"),
+        (false, Stored::Partly) => {
+            tracing::warn!("{place}: incomplete, {bytes} bytes are kept to go on with; {why}");
+        }
+        (false, _) => tracing::warn!("{place}: incomplete, finished with {bytes} bytes; {why}"),
+    }
+}

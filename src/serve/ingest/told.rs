@@ -1,0 +1,111 @@
+//! What a writer is told: how much is there, or why it was not taken.
+
+use crate::{
+    live::{Refused, Upload, parts::Spans},
+    pages,
+    plan::{UPLOAD_COMPLETE, UPLOAD_OFFSET},
+    serve::{
+        answer::{Answer, With},
+        body::Body,
+        service::is_shortage,
+    },
+};
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, ETAG, LOCATION},
+};
+use rustix::io::Errno;
+use serde::Serialize;
+use std::{io, sync::Arc};
+
+/// An upload in JSON: how much of it is there.
+#[derive(Serialize)]
+struct Told {
+    /// Bytes that are there from the start, without a gap.
+    length: u64,
+    /// How many there will be, if that is known.
+    total: Option<u64>,
+    /// Which are there, as ranges are written: first and last.
+    held: Vec<String>,
+}
+
+/// A value of this type is how much of an upload is there.
+pub(super) struct Progress {
+    pub(super) upload: Arc<Upload>,
+    held: Spans,
+    total: Option<u64>,
+}
+
+impl Progress {
+    /// May wait.
+    pub(super) fn of(upload: Arc<Upload>) -> Progress {
+        let (held, total) = upload.held();
+        Progress { upload, held, total }
+    }
+
+    /// The answer that tells it.
+    pub(super) fn told(self, answer: Answer, status: StatusCode) -> Response<Body> {
+        let Progress { upload, held, total } = self;
+        let complete = total.is_some_and(|total| held.prefix() >= total);
+        let spans = held.iter().map(|span| format!("{}-{}", span.start, span.end - 1)).collect();
+        let told = Told { length: held.prefix(), total, held: spans };
+        let json = serde_json::to_vec(&told).unwrap_or_default();
+        let answer = match status {
+            StatusCode::NO_CONTENT => answer.empty(status, HeaderMap::new()),
+            _ => answer.composed(status, pages::JSON, json),
+        };
+        let segments: Vec<_> = upload.place().segments().collect();
+        let location = HeaderValue::try_from(format!("/{}", pages::href(&segments)));
+        let etag = HeaderValue::try_from(format!("\"{}\"", upload.tag()));
+        let answer = answer
+            .with(UPLOAD_OFFSET, held.prefix().into())
+            .with(UPLOAD_COMPLETE, HeaderValue::from_static(if complete { "?1" } else { "?0" }))
+            .with(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        [(LOCATION, location), (ETAG, etag)].into_iter().fold(answer, |answer, (name, value)| {
+            match value {
+                Ok(value) => answer.with(name, value),
+                Err(_) => answer,
+            }
+        })
+    }
+}
+
+/// The answer to an upload that is not taken.
+pub(super) fn refusal(answer: Answer, refused: &Refused) -> Response<Body> {
+    let text = match refused {
+        Refused::Forbidden => return answer.message(StatusCode::FORBIDDEN),
+        Refused::TooMany => return answer.message(StatusCode::SERVICE_UNAVAILABLE),
+        Refused::Io(error) => return failed(answer, error),
+        Refused::Busy => "409 conflict: somebody is writing to it.\n",
+        Refused::Overlap => "409 conflict: some of these bytes are there already.\n",
+        Refused::OtherTotal => "409 conflict: the whole was said to have another length.\n",
+        Refused::Finished => "409 conflict: the file is whole; delete it to send it in parts.\n",
+        Refused::InTheWay => "409 conflict: a folder has that name, or a file that of a folder.\n",
+        Refused::Scattered => "409 conflict: too many separate parts; send those between them.\n",
+    };
+    answer.composed(StatusCode::CONFLICT, pages::TEXT, text)
+}
+
+/// The answer to an upload that the system could not take. The cause is the operator's to know.
+pub(super) fn failed(answer: Answer, error: &io::Error) -> Response<Body> {
+    let is =
+        |errnos: &[Errno]| errnos.iter().any(|e| error.raw_os_error() == Some(e.raw_os_error()));
+    let status = if is(&[Errno::ISDIR, Errno::NOTEMPTY]) {
+        return refusal(answer, &Refused::InTheWay);
+    } else if is(&[Errno::NOSPC, Errno::DQUOT, Errno::FBIG]) {
+        tracing::error!("there is no room for an upload: {error}");
+        StatusCode::INSUFFICIENT_STORAGE
+    } else if is(&[Errno::NAMETOOLONG, Errno::INVAL]) {
+        StatusCode::BAD_REQUEST
+    } else if is(&[Errno::ROFS, Errno::ACCESS, Errno::PERM]) {
+        tracing::error!("the system forbids to write: {error}");
+        StatusCode::FORBIDDEN
+    } else if is_shortage(error) {
+        tracing::error!("out of resources: {error}");
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        tracing::error!("an upload failed: {error}");
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    answer.last_message(status)
+}
