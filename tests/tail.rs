@@ -381,16 +381,6 @@ fn a_listing_shows_what_is_live_and_what_is_not_whole() {
 }
 
 #[test]
-fn a_stream_is_asked_by_time_when_it_has_ended() {
-    let (_root, server) = serve(&[]);
-    let length = fs::metadata(support::fixtures().join("stream.ts")).unwrap().len() as usize;
-    let (encoder, _) = begun_with(&server, CAM, "stream.ts", length);
-    assert_eq!(server.get(&format!("{CAM}?at=1")).status, 409);
-    encoder.end();
-    assert_eq!(server.get(&format!("{CAM}?at=1")).status, 200);
-}
-
-#[test]
 fn from_live_of_what_has_no_sync_point_is_from_the_start() {
     let (_root, server) = serve(&[]);
     let mut encoder = begun(&server, b"no container at all");

@@ -2,7 +2,7 @@
 //! mapped. Writes nothing, and knows neither who writes nor how.
 
 use super::tail::Tail;
-use crate::store::{Asset, Census};
+use crate::store::{Asset, Census, Identity};
 use std::{
     fs::File,
     io,
@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, PoisonError, RwLock, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::SystemTime,
 };
 use tokio::sync::watch;
 
@@ -39,6 +40,7 @@ pub struct State {
 #[derive(Debug)]
 pub struct Channel {
     file: File,
+    identity: Identity,
     /// What is lent. Another takes its place when the file outgrows its room; those who were lent of the
     /// old one keep it.
     asset: RwLock<Arc<Asset>>,
@@ -52,9 +54,11 @@ impl Channel {
     /// A channel of `file`, of which `length` bytes are there. Waits for the disk.
     pub fn new(file: File, length: u64, census: &Arc<Census>) -> io::Result<Channel> {
         let asset = mapped(&file, length, census)?;
+        let identity = asset.identity().growing_since(SystemTime::now());
         let (state, _) = watch::channel(State { length, end: None });
         Ok(Channel {
             file,
+            identity,
             asset: RwLock::new(Arc::new(asset)),
             census: census.clone(),
             state,
@@ -64,6 +68,11 @@ impl Channel {
 
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// What tells it from other files, and from all states of this one: the same while it grows.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     pub fn state(&self) -> State {

@@ -43,6 +43,18 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Follower {
+    /// The channel of the file whose state is `now`, if it is followed.
+    pub fn channel(&self, now: &Identity) -> Option<Arc<Channel>> {
+        let followed = lock(&self.followed);
+        let same = |followed: &&Followed| followed.file == (now.device, now.inode);
+        followed.values().find(same).and_then(|f| f.channel.upgrade())
+    }
+
+    /// Whether a channel of that identity is followed.
+    pub fn follows(&self, identity: &Identity) -> bool {
+        self.channel(identity).is_some_and(|channel| channel.identity() == identity)
+    }
+
     /// The channel of `file`, whose state is `now`. It ends, whole, when the file has not grown for `idle`.
     ///
     /// Fails where the system watches no more files. May wait, and is called where a runtime is at hand.

@@ -17,7 +17,7 @@ pub mod time;
 pub mod timecode;
 
 pub use budget::{Budget, Costly};
-pub use growing::Growing;
+pub use growing::{Growing, SoFar};
 pub use index::{Container, Found, Index, Kind, Layout, Sample, StartTimecode, Track};
 pub use time::{Rate, Rounding, Time};
 pub use timecode::{Counting, Label, Place, Reel, Refused, Timecode};

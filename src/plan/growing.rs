@@ -94,6 +94,20 @@ impl Growing {
         }
     }
 
+    /// The head of an answer that tells something of what is there; a plan where that is of another file than the request
+    /// is for (If-Match). What it tells is out of date with the next byte.
+    pub fn told(&self, request: &HeaderMap, now: SystemTime) -> Result<HeaderMap, Box<Plan>> {
+        let (etag, now) = (self.etag(), Date::from(now));
+        let current = Current { etag: etag.as_bytes(), modified: now, now };
+        if conditional::evaluate(request, &current) == Outcome::PreconditionFailed {
+            return Err(Box::new(self.dress(Plan::precondition_failed())));
+        }
+        let mut headers = HeaderMap::with_capacity(5);
+        self.mark(&mut headers);
+        headers.remove(ACCEPT_RANGES);
+        Ok(headers)
+    }
+
     pub fn etag(&self) -> HeaderValue {
         header(format!("\"{}\"", self.tag))
     }

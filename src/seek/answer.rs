@@ -23,6 +23,8 @@ pub struct Answer {
     pub sync: Sync,
     pub track: Track,
     pub duration: Option<Moment>,
+    /// More of the film may come: the duration is that of what is there.
+    pub growing: bool,
     /// What to send as `Range` next.
     pub range: String,
     /// Sentences about what is not exact here; none where all is.
@@ -109,7 +111,8 @@ impl Film<'_> {
         let duration = self.index.duration();
         let place = self.place(meaning, timecode)?;
         let Some(met) = self.meet(place)? else {
-            return Err(Refusal::PastTheEnd { asked: typed.to_owned(), duration });
+            let (asked, growing) = (typed.to_owned(), self.index.is_growing());
+            return Err(Refusal::PastTheEnd { asked, duration, growing });
         };
         let reel = self.reel();
         let drop_frame = match timecode {
@@ -144,6 +147,7 @@ impl Film<'_> {
             },
             track: self.track(),
             duration: duration.map(Moment::from),
+            growing: self.index.is_growing(),
             range,
             notes,
         })

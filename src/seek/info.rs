@@ -23,6 +23,8 @@ pub struct Info {
     /// Where the tables lie that times are found by: the moov, the Cues.
     pub tables: Option<Tables>,
     pub duration: Option<Moment>,
+    /// More of the film may come: all this is told of what is there.
+    pub growing: bool,
     pub start_timecode: Option<Start>,
     /// The track that times are looked up in.
     pub main_track: u64,
@@ -100,6 +102,7 @@ impl Film<'_> {
                 first: begin.is_none_or(|begin| tables.start < begin),
             }),
             duration: index.duration().map(Moment::from),
+            growing: index.is_growing(),
             start_timecode: index.start_timecode().map(|start| Start {
                 label: start_label(start),
                 frame_rate: start.rate.to_string(),

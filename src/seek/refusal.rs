@@ -10,7 +10,12 @@ pub enum Refusal {
     /// The question can't be meant, or not of this film: a sentence says why.
     Malformed(String),
     /// The presentation ends before what was asked.
-    PastTheEnd { asked: String, duration: Option<Time> },
+    PastTheEnd {
+        asked: String,
+        duration: Option<Time>,
+        /// It may reach there later.
+        growing: bool,
+    },
     /// The film gives no index, or not this answer.
     Film(Arc<Error>),
 }
@@ -41,10 +46,14 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Malformed(why) => f.write_str(why),
-            Refusal::PastTheEnd { asked, duration: Some(end) } => {
+            Refusal::PastTheEnd { asked, duration: Some(end), growing: true } => write!(
+                f,
+                "{asked} is past what is there: the film is {end} s long so far, and is still growing"
+            ),
+            Refusal::PastTheEnd { asked, duration: Some(end), .. } => {
                 write!(f, "{asked} is past the end: the film is {end} s long")
             }
-            Refusal::PastTheEnd { asked, duration: None } => write!(f, "{asked} is past the end"),
+            Refusal::PastTheEnd { asked, .. } => write!(f, "{asked} is past the end"),
             Refusal::Film(error) => error.fmt(f),
         }
     }

@@ -142,7 +142,8 @@ impl Film<'_> {
         let duration = self.index.duration();
         let past = || {
             let asked = "what the range asks for".to_owned();
-            Unsent::Unsatisfiable(Refusal::PastTheEnd { asked, duration }.to_string())
+            let growing = self.index.is_growing();
+            Unsent::Unsatisfiable(Refusal::PastTheEnd { asked, duration, growing }.to_string())
         };
         let from = match range.from {
             None => Time::ZERO,

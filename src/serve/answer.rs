@@ -157,6 +157,13 @@ impl Answer {
         self.response(status, headers, body)
     }
 
+    /// An answer for programs, with those headers.
+    pub(super) fn json(self, bytes: Bytes, headers: HeaderMap) -> Response<Body> {
+        let mut response = self.composed(StatusCode::OK, pages::JSON, bytes);
+        response.headers_mut().extend(headers);
+        response
+    }
+
     /// The sentence for `status`.
     pub(super) fn message(self, status: StatusCode) -> Response<Body> {
         self.composed(status, pages::TEXT, pages::message(status))

@@ -1,7 +1,7 @@
 //! Where one can join a stream that is being received. Kept from one reader to the next, and read on
 //! from where the last one stopped.
 
-use super::App;
+use super::{App, growth::Committed};
 use crate::{
     live::Upload,
     media::{self, Source, mp4, mpegts},
@@ -9,10 +9,8 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    fs::File,
     io,
     ops::Range,
-    os::unix::fs::FileExt,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -100,23 +98,5 @@ impl Container {
                 Start::At(start.unwrap_or(0))
             }
         })
-    }
-}
-
-/// A value of this type is what is there of a stream, to be read.
-struct Committed<'a> {
-    file: &'a File,
-    length: u64,
-}
-
-impl Source for Committed<'_> {
-    fn length(&self) -> u64 {
-        self.length
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let room = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let most = buffer.len().min(room);
-        self.file.read_at(&mut buffer[..most], offset)
     }
 }

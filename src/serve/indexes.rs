@@ -5,7 +5,7 @@
 //!   no ──> being made? ── yes ─> wait     no ─> make it; looked at before and after: is it still the file?
 //! ```
 
-use super::{App, off_runtime::OffRuntime, turns::Turns};
+use super::{App, growth::Reach, off_runtime::OffRuntime, turns::Turns};
 use crate::{
     media::{self, Budget, Costly, Error, Index, Source},
     seek::Film,
@@ -42,10 +42,12 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// A value of this type is a film's index, for all who ask it.
 pub(super) struct Indexed {
-    index: Box<dyn Index>,
-    turns: Arc<Semaphore>,
+    pub(super) index: Box<dyn Index>,
+    pub(super) turns: Arc<Semaphore>,
     /// Until when no long turn is spent on its questions, for one has just come to nothing.
     rests: Mutex<Option<Instant>>,
+    /// Of a file that grows.
+    pub(super) reach: Option<Reach>,
 }
 
 /// A value of this type is why there is no index, or no answer from one.
@@ -106,24 +108,34 @@ impl Indexes {
         (held as u64, self.kept.weight())
     }
 
-    /// Lets go of those whose file is no longer open: it is gone, or is another now.
-    pub(super) fn sweep<T>(&self, open: &Cache<T>) {
-        self.kept.retain(|identity, _| open.is_alive(identity));
+    /// Lets go of those whose file is no longer open: it is gone, or is another now. `grows` tells which streams go on.
+    pub(super) fn sweep<T>(&self, open: &Cache<T>, grows: impl Fn(&Identity) -> bool) {
+        self.kept.retain(|identity, _| open.is_alive(identity) || grows(identity));
     }
 
     /// What is known of the film, if anything is.
     pub(super) fn known(&self, asset: &Asset) -> Option<Made> {
-        let kept = self.kept.get(asset.identity());
+        self.kept_of(asset.identity())
+    }
+
+    pub(super) fn kept_of(&self, identity: &Identity) -> Option<Made> {
+        let kept = self.kept.get(identity);
         kept.filter(|kept| kept.until.is_none_or(|until| Instant::now() < until))
             .map(|kept| kept.made)
+    }
+
+    /// The longest that one look at a film may take.
+    pub(super) fn most(&self) -> Duration {
+        self.turns.most()
     }
 
     fn making(&self) -> MutexGuard<'_, HashMap<Identity, Arc<watch::Sender<Option<Made>>>>> {
         self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, identity: Identity, made: &Made) {
-        let more = match made {
+    /// Keeps what came of it; `more` is what is held beside it, in bytes.
+    pub(super) fn keep(&self, identity: Identity, made: &Made, more: u64) {
+        let own = match made {
             Ok(indexed) => indexed.index.weight(),
             Err(NoIndex::Film(error)) => match &**error {
                 // It may be well the next time.
@@ -135,7 +147,7 @@ impl Indexes {
         };
         let until = made.as_ref().err().filter(|no| no.ran_out_of_time());
         let until = until.map(|_| Instant::now() + self.turns.most());
-        let weight = ENTRY + more as u64;
+        let weight = ENTRY + own as u64 + more;
         self.kept.insert(identity, Kept { made: made.clone(), weight, until });
     }
 
@@ -193,7 +205,7 @@ async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<M
     let (made, same) = match made {
         Ok((index, same)) => {
             let turns = Arc::new(Semaphore::new(READING));
-            (Ok(Arc::new(Indexed { index, turns, rests: Mutex::default() })), same)
+            (Ok(Arc::new(Indexed { index, turns, rests: Mutex::default(), reach: None })), same)
         }
         Err(no) => (Err(no), true),
     };
@@ -203,7 +215,7 @@ async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<M
     };
     let mut making = indexes.making();
     if same {
-        indexes.keep(*asset.identity(), &made);
+        indexes.keep(*asset.identity(), &made, 0);
     }
     making.remove(asset.identity());
     drop(making);
@@ -282,6 +294,12 @@ fn steadily<T>(
 }
 
 impl Indexed {
+    /// That of a file that grows.
+    pub(super) fn reaching(index: Box<dyn Index>, reach: Reach) -> Indexed {
+        let turns = Arc::new(Semaphore::new(READING));
+        Indexed { index, turns, rests: Mutex::default(), reach: Some(reach) }
+    }
+
     fn rests(&self) -> MutexGuard<'_, Option<Instant>> {
         self.rests.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -354,7 +372,7 @@ impl From<Costly> for NoIndex {
     }
 }
 
-fn unreadable(error: io::Error) -> NoIndex {
+pub(super) fn unreadable(error: io::Error) -> NoIndex {
     NoIndex::Film(Arc::new(Error::Io(error)))
 }
 

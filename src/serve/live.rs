@@ -7,14 +7,15 @@ use super::{
     exchange::{Cut, Exchange},
     ledger::{Ledger, Loan},
     off_runtime::OffRuntime,
+    seeking,
     service::{Answering, Detail, Service},
 };
 use crate::{
     live::{Channel, Tail, Upload, tail::Next},
-    pages::{self, Entry, Listing, Node, Stream},
+    pages::{Entry, Listing, Node, Stream},
     plan::{self, Decision, Growing, asks_for_ever, content_type},
     seek::Question,
-    store::{Asset, cache::Opened, root::Place},
+    store::{Asset, Identity, cache::Opened, root::Place},
     telemetry::metrics,
 };
 use bytes::Bytes;
@@ -56,6 +57,12 @@ pub(super) fn list(app: &App, place: &Place, listing: &mut Listing) {
     listing.sort();
 }
 
+/// Whether a file of that identity grows: it is received, or followed.
+pub(super) fn grows(app: &App, identity: &Identity) -> bool {
+    let mut uploads = app.streams.all().into_iter();
+    uploads.any(|upload| upload.channel().identity() == identity) || app.follower.follows(identity)
+}
+
 /// The streams that are open, for the metrics page.
 pub(super) fn shown(app: &App) -> Vec<metrics::Stream> {
     let stream = |upload: &Arc<Upload>| metrics::Stream {
@@ -73,14 +80,17 @@ pub(super) fn answer(
     request: Request<()>,
     upload: Arc<Upload>,
 ) -> Answering {
-    if !matches!(Question::of(request.uri().query().unwrap_or_default()), Ok(None)) {
-        let text = "409 conflict: it is still being received; ask for a time when it has ended.\n";
-        return answer.composed(StatusCode::CONFLICT, pages::TEXT, text).into();
-    }
     let channel = upload.channel().clone();
     let content_type = content_type(upload.place().name());
     let length = channel.state().length;
     let growing = Growing { length, tag: upload.tag(), content_type, received: true };
+    match Question::of(request.uri().query().unwrap_or_default()) {
+        Ok(None) => {}
+        Ok(Some(question)) => {
+            return service.ask_so_far(answer, request, channel, growing, question);
+        }
+        Err(refusal) => return seeking::refused(answer, &refusal).into(),
+    }
     if from(&request) == Some(From::Live) {
         let stretch = growing.from_edge();
         let (app, ledger) = (service.app.clone(), service.ledger.clone());
@@ -149,17 +159,39 @@ pub(super) async fn follow(
             return answer.message(StatusCode::SERVICE_UNAVAILABLE);
         }
     };
-    let etag = film.detail.representation.etag().to_str().unwrap_or_default();
-    let growing = Growing {
-        length: channel.state().length,
-        tag: etag.trim_matches('"').to_owned(),
-        content_type: film.detail.representation.content_type().clone(),
-        received: false,
-    };
+    let growing = appended(&film, &channel);
     match decide(&service, answer, plan::Method::Get, request, channel, growing).await {
         Ok(response) => response,
         Err(never) => match never {},
     }
+}
+
+/// What is known of a file that another program appends to.
+fn appended(film: &Opened<Detail>, channel: &Channel) -> Growing {
+    let etag = film.detail.representation.etag().to_str().unwrap_or_default();
+    Growing {
+        length: channel.state().length,
+        tag: etag.trim_matches('"').to_owned(),
+        content_type: film.detail.representation.content_type().clone(),
+        received: false,
+    }
+}
+
+/// The answer to a question about the time of a file that somebody follows; the request again, where it is none.
+pub(super) fn ask_followed(
+    service: &Service,
+    answer: Answer,
+    request: &Request<()>,
+    film: &Arc<Opened<Detail>>,
+) -> Result<Answering, Answer> {
+    let Ok(Some(question)) = Question::of(request.uri().query().unwrap_or_default()) else {
+        return Err(answer);
+    };
+    let Some(channel) = service.app.follower.channel(film.asset.identity()) else {
+        return Err(answer);
+    };
+    let growing = appended(film, &channel);
+    Ok(service.ask_so_far(answer, request.clone(), channel, growing, question))
 }
 
 /// Where in a stream a reader begins (`?from=`).

@@ -11,6 +11,7 @@ mod body;
 mod edge;
 mod exchange;
 mod framing;
+mod growth;
 mod host;
 mod indexes;
 mod ingest;
@@ -26,6 +27,7 @@ mod turns;
 use self::{
     edge::Edges,
     exchange::Connection,
+    growth::Growths,
     indexes::Indexes,
     ledger::Ledger,
     off_runtime::OffRuntime,
@@ -85,6 +87,7 @@ pub struct App {
     cache: Cache<Detail>,
     indexes: Indexes,
     streams: Arc<Streams>,
+    growths: Growths,
     edges: Edges,
     follower: Follower,
     metrics: Metrics,
@@ -110,6 +113,7 @@ impl App {
             config,
             cache,
             streams,
+            growths: Growths::default(),
             edges: Edges::default(),
             follower: Follower::default(),
             metrics: Metrics::default(),
@@ -287,7 +291,7 @@ async fn sweep(app: Arc<App>) {
         let swept = OffRuntime::start(move || {
             app.cache.sweep();
             app.edges.sweep(&app);
-            app.indexes.sweep(&app.cache);
+            app.indexes.sweep(&app.cache, |stream| live::grows(&app, stream));
             Ok(())
         });
         if let Err(error) = swept.await {

@@ -3,13 +3,15 @@
 use super::{
     answer::{Answer, With},
     body::Body,
+    growth,
     indexes::{self, NoIndex},
     service::{Answering, Detail, Service},
 };
 use crate::{
+    live::Channel,
     media::{Costly, Error},
     pages::{self, Problem},
-    plan::{self, BYTES_AND_TIMES, Part, Translated, plan, plan_times},
+    plan::{self, BYTES_AND_TIMES, Growing, Part, Translated, plan, plan_times},
     seek::{Film, Moment, Question, Refusal, TimeRange, Unsent},
     store::cache::Opened,
 };
@@ -133,6 +135,34 @@ impl Service {
         answer.film(plan, film.asset.clone(), &self.ledger).with(CACHE_CONTROL, fresh)
     }
 
+    /// What is asked of the time of a file that grows, answered of what is there.
+    pub(super) fn ask_so_far(
+        &self,
+        answer: Answer,
+        request: Request<()>,
+        channel: Arc<Channel>,
+        growing: Growing,
+        question: Question,
+    ) -> Answering {
+        let app = self.app.clone();
+        Answering::later(async move {
+            let told = growth::ask(&app, &channel, move |film| reply(film, &question)).await;
+            let fresh = HeaderValue::from_static("no-store");
+            let (reply, length) = match told {
+                Ok((Ok(reply), length)) => (reply, length),
+                Ok((Err(refusal), _)) => {
+                    return refused(answer, &refusal).with(CACHE_CONTROL, fresh);
+                }
+                Err(no) => return without_index(answer, &no).with(CACHE_CONTROL, fresh),
+            };
+            let growing = Growing { length, ..growing };
+            match growing.told(request.headers(), SystemTime::now()) {
+                Ok(headers) => answer.json(reply, headers),
+                Err(plan) => answer.planned(*plan),
+            }
+        })
+    }
+
     /// The bytes of a range of times; the whole film, as if none had been asked for, where it gives none.
     fn send(&self, to: ToFilm, sent: Option<Translated>) -> Response<Body> {
         let ToFilm { answer, method, headers, film } = to;
@@ -182,18 +212,21 @@ struct More {
     byte_offset: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<Moment>,
+    /// More of the film may come.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    growing: bool,
 }
 
 fn problem(answer: Answer, status: StatusCode, detail: String, more: More) -> Response<Body> {
     answer.composed(status, pages::PROBLEM, Problem::new(status, detail, more).json())
 }
 
-fn refused(answer: Answer, refusal: &Refusal) -> Response<Body> {
+pub(super) fn refused(answer: Answer, refusal: &Refusal) -> Response<Body> {
     let (detail, more) = (refusal.to_string(), More::default());
     match refusal {
         Refusal::Malformed(_) => problem(answer, StatusCode::BAD_REQUEST, detail, more),
-        Refusal::PastTheEnd { .. } => {
-            let more = More { duration: refusal.duration(), ..more };
+        Refusal::PastTheEnd { growing, .. } => {
+            let more = More { duration: refusal.duration(), growing: *growing, ..more };
             problem(answer, StatusCode::RANGE_NOT_SATISFIABLE, detail, more)
         }
         Refusal::Film(error) => match &**error {
@@ -204,7 +237,10 @@ fn refused(answer: Answer, refusal: &Refusal) -> Response<Body> {
                 let more = More { byte_offset: Some(*offset), ..more };
                 problem(answer, StatusCode::UNPROCESSABLE_ENTITY, detail, more)
             }
-            Error::NotYet(_) => problem(answer, StatusCode::CONFLICT, detail, more),
+            Error::NotYet(_) => {
+                let more = More { growing: true, ..more };
+                problem(answer, StatusCode::CONFLICT, detail, more)
+            }
             Error::Costly(Costly::Bytes(_)) => {
                 problem(answer, StatusCode::UNPROCESSABLE_ENTITY, detail, more)
             }

@@ -48,6 +48,13 @@ impl Identity {
         }
     }
 
+    /// The same file as one that grows from `now` on, whatever its states: no file is as long as this one says.
+    pub fn growing_since(&self, now: SystemTime) -> Identity {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        Identity { size: u64::MAX, seconds, nanoseconds: now.subsec_nanos(), ..*self }
+    }
+
     /// When the bytes were last written.
     pub fn modified(&self) -> SystemTime {
         let whole = Duration::from_secs(self.seconds.unsigned_abs());

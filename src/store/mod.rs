@@ -19,6 +19,7 @@ mod unhurried;
 
 pub use asset::Asset;
 pub use cache::Cache;
+pub(crate) use fingerprint::Fingerprint;
 pub use identity::{Drift, Identity};
 pub use mapping::Census;
 pub use root::{Found, Root};

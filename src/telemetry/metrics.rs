@@ -64,6 +64,7 @@ pub struct Metrics {
     indexes: Gauge,
     index_bytes: Gauge,
     pub indexes_made: Counter,
+    pub indexes_extended: Counter,
     pub indexes_failed: Family<Why, Counter>,
     mappings: Gauge,
     mapped: Gauge,
@@ -117,6 +118,9 @@ impl Default for Metrics {
         registry.register_with_unit("index", help, Unit::Bytes, index_bytes.clone());
         let indexes_made = Counter::default();
         registry.register("indexes_made", "Indexes of films made", indexes_made.clone());
+        let indexes_extended = Counter::default();
+        let help = "Times that indexes of streams were extended";
+        registry.register("indexes_extended", help, indexes_extended.clone());
         let indexes_failed = Family::default();
         let help = "Files that gave no index, by cause";
         registry.register("indexes_failed", help, indexes_failed.clone());
@@ -152,6 +156,7 @@ impl Default for Metrics {
             indexes,
             index_bytes,
             indexes_made,
+            indexes_extended,
             indexes_failed,
             mappings,
             mapped,
