@@ -35,9 +35,15 @@ pub struct Budget<'a> {
 }
 
 impl<'a> Budget<'a> {
-    /// Beginning now.
+    /// For as long as `time`, from now on.
     pub fn new(source: &'a dyn Source, time: Duration) -> Budget<'a> {
         let bytes = source.length().saturating_mul(TIMES).saturating_add(MORE);
+        Budget { time, ..Budget::of_bytes(source, bytes) }
+    }
+
+    /// For so many bytes, however long that takes.
+    pub fn of_bytes(source: &'a dyn Source, bytes: u64) -> Budget<'a> {
+        let time = Duration::MAX;
         let (began, read, over) = (Instant::now(), AtomicU64::new(0), OnceLock::new());
         Budget { source, began, time, bytes, read, over }
     }

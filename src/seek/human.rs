@@ -66,7 +66,8 @@ impl fmt::Display for Info {
             let which = if spacing.all { "" } else { "the first " };
             writeln!(f, "sync       {count}{which}{} gaps {least} to {most}", spacing.gaps)?;
         }
-        self.tracks.iter().try_for_each(|track| track.fmt(f))
+        self.tracks.iter().try_for_each(|track| track.fmt(f))?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "note       {note}"))
     }
 }
 

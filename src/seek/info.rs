@@ -4,13 +4,14 @@ use super::{
     Film,
     answer::{Moment, as_text, start_label},
 };
-use crate::media::{self, Container, Error, Kind, Rate, Time};
+use crate::media::{self, Budget, Container, Error, Kind, Rate, Time};
 use serde::Serialize;
 
 /// The most gaps between sync samples that are measured.
 const GAPS: usize = 1000;
-/// The same where each takes reads.
+/// The same where each takes reads, and how many bytes may be read for them.
 const GAPS_READ: usize = 2;
+const BYTES_READ: u64 = 16 << 20;
 
 /// A value of this type says what a film is.
 #[derive(Debug, Serialize)]
@@ -32,6 +33,8 @@ pub struct Info {
     pub frames: Option<u64>,
     pub sync_samples: Syncs,
     pub tracks: Vec<Track>,
+    /// Sentences about what is not known here, or not exactly; none where all is.
+    pub notes: Vec<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,8 +91,7 @@ impl Film<'_> {
     /// What the film is.
     pub fn info(&self) -> Result<Info, Error> {
         let (index, layout) = (self.index, self.index.layout());
-        let most = 1 + if index.is_in_memory() { GAPS } else { GAPS_READ };
-        let syncs = index.sync_samples(self.source, Time::ZERO, most)?;
+        let (syncs, given_up) = self.first_syncs()?;
         let begin = syncs.first().map(|sync| sync.span.start);
         Ok(Info {
             container: name(layout.container),
@@ -115,8 +117,45 @@ impl Film<'_> {
                 spacing: spacing(&syncs, layout.sync_samples),
             },
             tracks: index.tracks().iter().map(track).collect(),
+            notes: notes(layout, given_up),
         })
     }
+
+    /// The first sync samples, and whether the search for another was given up.
+    fn first_syncs(&self) -> Result<(Vec<media::Sample>, bool), Error> {
+        let Film { index, source } = *self;
+        if index.is_in_memory() {
+            return Ok((index.sync_samples(source, Time::ZERO, 1 + GAPS)?, false));
+        }
+        let budget = Budget::of_bytes(source, BYTES_READ);
+        let (mut syncs, mut from) = (Vec::new(), Time::ZERO);
+        while syncs.len() <= GAPS_READ {
+            let next = index.sync_samples(&budget, from, 1);
+            if budget.over().is_some() {
+                return Ok((syncs, true));
+            }
+            let Some(sync) = next?.pop() else { break };
+            let tick = Time::new(1, sync.time.scale);
+            from = sync.time.checked_add(tick).unwrap_or(sync.time);
+            syncs.push(sync);
+        }
+        Ok((syncs, false))
+    }
+}
+
+fn notes(layout: &media::Layout, given_up: bool) -> Vec<&'static str> {
+    let said = [
+        (
+            layout.frames.is_none(),
+            "frames and sync samples are not counted in a file as long as this, and the frame rate is that of its \
+             beginning",
+        ),
+        (
+            given_up,
+            "the next sync sample is further on than is looked for: how far they are apart is not known",
+        ),
+    ];
+    said.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note).collect()
 }
 
 fn spacing(syncs: &[media::Sample], count: Option<u64>) -> Option<Spacing> {

@@ -1,8 +1,10 @@
 //! Questions as they are written, and what a film answers that lies in memory.
 
 use super::{Film, Meaning, Question, Refusal, TimeRange, Unsent, command};
-use crate::media::{self, Index, Time, Timecode};
-use std::{fs, path::Path};
+use crate::media::{
+    self, Error, Found, Index, Layout, Sample, Source, StartTimecode, Time, Timecode, Track,
+};
+use std::{fs, ops::Range, path::Path};
 
 fn film(name: &str) -> (Box<dyn Index>, Vec<u8>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
@@ -175,4 +177,80 @@ fn a_file_that_can_not_be_asked_is_a_sentence() {
         let error = format!("{error:#}");
         assert!(error.contains(path) && error.contains(says), "{error}");
     }
+}
+
+/// A value of this type is the index of a film that must be read for its sync samples, and has but one.
+struct Barren(Box<dyn Index>);
+
+impl Index for Barren {
+    fn tracks(&self) -> &[Track] {
+        self.0.tracks()
+    }
+
+    fn main_track(&self) -> &Track {
+        self.0.main_track()
+    }
+
+    fn start_timecode(&self) -> Option<&StartTimecode> {
+        self.0.start_timecode()
+    }
+
+    fn layout(&self) -> &Layout {
+        self.0.layout()
+    }
+
+    fn duration(&self) -> Option<Time> {
+        self.0.duration()
+    }
+
+    fn find(&self, source: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
+        self.0.find(source, time)
+    }
+
+    fn frame(&self, source: &dyn Source, number: u64) -> Result<Option<Found>, Error> {
+        self.0.frame(source, number)
+    }
+
+    fn sync_samples(
+        &self,
+        source: &dyn Source,
+        from: Time,
+        most: usize,
+    ) -> Result<Vec<Sample>, Error> {
+        if from == Time::ZERO {
+            return self.0.sync_samples(source, from, most);
+        }
+        let mut block = vec![0; 1 << 16];
+        loop {
+            source.read_at(&mut block, 0)?;
+        }
+    }
+
+    fn span(
+        &self,
+        source: &dyn Source,
+        from: Time,
+        to: Option<Time>,
+    ) -> Result<Option<Range<u64>>, Error> {
+        self.0.span(source, from, to)
+    }
+
+    fn is_in_memory(&self) -> bool {
+        false
+    }
+
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+#[test]
+fn what_a_film_is_is_told_although_its_sync_samples_are_far_apart() {
+    let (index, bytes) = film("moov-first.mp4");
+    let barren = Barren(index);
+    let info = Film { index: &barren, source: &bytes }.info().unwrap();
+    assert!(info.sync_samples.spacing.is_none());
+    assert!(info.notes.iter().any(|note| note.contains("further on")), "{:?}", info.notes);
+    let known = Film { index: &*barren.0, source: &bytes }.info().unwrap();
+    assert!(known.sync_samples.spacing.is_some() && known.notes.is_empty());
 }
