@@ -1,13 +1,15 @@
 //! What the user typed (`Cli`), and what it means (`Config`): checked once, at start.
 
 mod ingest;
+mod typed;
 
 pub use ingest::Ingest;
+pub use typed::said_in_the_environment;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
-    builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser},
+    builder::{PossibleValuesParser, TypedValueParser},
 };
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -15,6 +17,7 @@ use std::{
     time::Duration,
 };
 use tracing::level_filters::LevelFilter;
+use typed::{address, bytes, number, yes_or_no};
 
 /// Serves a folder of films by byte range, out of memory-mapped files.
 #[derive(Debug, Parser)]
@@ -45,63 +48,63 @@ pub struct Serve {
 
     /// Address and port to listen on; may be given several times
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-    #[arg(env = "REELMAP_LISTEN", value_delimiter = ',')]
+    #[arg(env = "REELMAP_LISTEN", value_delimiter = ',', value_parser = address)]
     pub listen: Vec<SocketAddr>,
 
     /// Threads that serve requests; 0 means one a processor
     #[arg(long, default_value_t = 0, env = "REELMAP_THREADS", value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u16).range(0..=1024))]
+    #[arg(value_parser = number::<u16>(0..=1024))]
     pub threads: u16,
 
     /// Connections served at once; more wait in the kernel's queue [default: 10000, or as many as
     /// the limit of open files leaves room for]
     #[arg(long, env = "REELMAP_MAX_CONNECTIONS", value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(value_parser = number::<u32>(1..=1_000_000))]
     pub max_connections: Option<u32>,
 
     /// Files kept open and mapped for the next request
     #[arg(long, default_value_t = 1024, env = "REELMAP_OPEN_FILES", value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(value_parser = number::<u32>(1..=1_000_000))]
     pub open_files: u32,
 
     /// Memory for indexes of films, which lead from times to bytes, in MiB
     #[arg(long, default_value_t = 128, env = "REELMAP_INDEX_MIB", value_name = "MIB")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    #[arg(value_parser = number::<u32>(1..=1_048_576))]
     pub index_mib: u32,
 
     /// Seconds that a film may be looked through to find a moment in it
     #[arg(long, default_value_t = 60, env = "REELMAP_INDEX_TIME", value_name = "SECONDS")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(value_parser = number::<u32>(1..=86_400))]
     pub index_time: u32,
 
     /// Largest head of a request (its line and its headers), in KiB
     #[arg(long, default_value_t = 32, env = "REELMAP_MAX_HEADER_KIB", value_name = "KIB")]
-    #[arg(value_parser = clap::value_parser!(u16).range(16..=1024))]
+    #[arg(value_parser = number::<u16>(16..=1024))]
     pub max_header_kib: u16,
 
     /// Seconds that a client may take to send the head of a request
     #[arg(long, default_value_t = 10, env = "REELMAP_HEADER_TIMEOUT", value_name = "SECONDS")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(value_parser = number::<u32>(1..=86_400))]
     pub header_timeout: u32,
 
     /// Seconds that a connection may be idle between requests
     #[arg(long, default_value_t = 75, env = "REELMAP_IDLE_TIMEOUT", value_name = "SECONDS")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(value_parser = number::<u32>(1..=86_400))]
     pub idle_timeout: u32,
 
     /// Seconds after which a client that takes no byte of its answer is closed
     #[arg(long, default_value_t = 60, env = "REELMAP_WRITE_TIMEOUT", value_name = "SECONDS")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(value_parser = number::<u32>(1..=86_400))]
     pub write_timeout: u32,
 
     /// Seconds that answers in flight get to finish after SIGTERM or SIGINT
     #[arg(long, default_value_t = 30, env = "REELMAP_DRAIN", value_name = "SECONDS")]
-    #[arg(value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    #[arg(value_parser = number::<u32>(0..=86_400))]
     pub drain: u32,
 
     /// Answer 404 for folders, instead of a page or JSON that lists them
     #[arg(long, env = "REELMAP_NO_LISTING")]
-    #[arg(value_parser = BoolishValueParser::new())]
+    #[arg(value_parser = yes_or_no)]
     pub no_listing: bool,
 
     #[command(flatten)]
@@ -109,12 +112,12 @@ pub struct Serve {
 
     /// Let no page of another origin read answers (no CORS headers)
     #[arg(long, env = "REELMAP_NO_CORS")]
-    #[arg(value_parser = BoolishValueParser::new())]
+    #[arg(value_parser = yes_or_no)]
     pub no_cors: bool,
 
     /// Send films by vectored writes of their mappings alone, never by sendfile
     #[arg(long, env = "REELMAP_NO_SENDFILE")]
-    #[arg(value_parser = BoolishValueParser::new())]
+    #[arg(value_parser = yes_or_no)]
     pub no_sendfile: bool,
 
     /// One line a request on standard output
@@ -136,7 +139,7 @@ pub struct Health {
 
     /// Where the server listens
     #[arg(long, hide = true, default_value = "127.0.0.1:8080")]
-    #[arg(env = "REELMAP_LISTEN", value_delimiter = ',')]
+    #[arg(env = "REELMAP_LISTEN", value_delimiter = ',', value_parser = address)]
     listen: Vec<SocketAddr>,
 }
 
@@ -147,7 +150,7 @@ pub struct At {
     pub file: PathBuf,
 
     /// Moments: 90.5, 1:30.5, 00:01:30.500, 00:01:30:12, 00:01:30;12 (drop-frame), '#2250' (a frame)
-    #[arg(required = true, value_name = "TIMECODE")]
+    #[arg(required = true, value_name = "TIMECODE", allow_negative_numbers = true)]
     pub timecodes: Vec<String>,
 
     /// Labels are those of the film's own timecode track, instead of counted from its first frame
@@ -155,7 +158,7 @@ pub struct At {
     pub tc: bool,
 
     /// How many bytes the range shall hold [default: all to the end of the file]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub size: Option<u64>,
 
     /// Text for people instead of JSON
@@ -235,7 +238,11 @@ impl Config {
         let root = serve.root.canonicalize().with_context(|| {
             format!("cannot serve {}: give a folder that is there", serve.root.display())
         })?;
-        ensure!(root.is_dir(), "cannot serve {}: it is not a folder", serve.root.display());
+        ensure!(
+            root.is_dir(),
+            "cannot serve {}: it is not a folder: give the one that it lies in",
+            serve.root.display(),
+        );
         ensure!(!serve.listen.is_empty(), "nothing to listen on: give --listen ADDRESS:PORT");
         let ingest = Ingest::new(&serve.ingest, &root, &serve.listen)?;
         let room = descriptors.unwrap_or(u64::MAX);
@@ -243,10 +250,13 @@ impl Config {
         let room = room.saturating_sub(u64::from(serve.open_files) + aside);
         let connections = serve.max_connections.map_or(room.min(MOST_CONNECTIONS), u64::from);
         if connections == 0 || connections > room {
+            let films = u64::from(serve.open_files);
+            let least = films + aside + connections.max(1);
             bail!(
-                "{connections} connections and {} open files need more than the files this process \
-                 may open: lower --max-connections or --open-files, or raise the limit (ulimit -n)",
-                serve.open_files,
+                "this process may open {} files, and {films} films, {} connections and what else there is need \
+                 {least}: raise the limit (ulimit -n {least}), or lower --open-files or --max-connections",
+                descriptors.unwrap_or(u64::MAX),
+                connections.max(1),
             );
         }
         let limits = Limits {
@@ -404,6 +414,8 @@ mod tests {
         assert_eq!(most(None).unwrap(), 10_000);
         assert_eq!(most(Some(4096)).unwrap(), 4096 - 1024 - 128);
         assert!(most(Some(1024)).is_err());
+        let said = most(Some(20)).unwrap_err().to_string();
+        assert!(said.contains("open 20 files") && said.contains("(ulimit -n 1153)"), "{said}");
     }
 
     #[test]

@@ -17,7 +17,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 const WAITING_THREADS: usize = 128;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let typed = Cli::try_parse().unwrap_or_else(|error| {
+        let said = config::said_in_the_environment(&error);
+        let _ = error.print();
+        if let Some(said) = said {
+            eprintln!("{said}");
+        }
+        std::process::exit(error.exit_code())
+    });
+    let outcome = match typed.command {
         Command::Serve(flags) => run(flags),
         Command::Health(flags) => health::ask(&flags.url()),
         Command::At(flags) => at(flags),

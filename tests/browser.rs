@@ -177,6 +177,22 @@ fn a_film_that_the_browser_cannot_play_says_so() {
 
 #[test]
 #[ignore = "needs chromium and chromedriver"]
+fn a_link_names_a_timecode_and_says_where_its_film_is_gone() {
+    let server = Server::start(fixtures(), &[]);
+    let browser = Browser::start();
+    browser.open(&server.url("/#play=moov-first.mp4&t=00:00:08:00"));
+    browser.wait_for(ARRIVED);
+    assert_eq!(browser.wait_for(BURNT_IN), 200);
+    browser.run("location.hash = '#play=gone.mp4&t=5'");
+    browser.wait_for("return document.querySelector('#missing').textContent !== ''");
+    assert!(browser.find("#missing").text().contains("gone.mp4"));
+    play(&browser, "vp9.webm");
+    assert_eq!(browser.find("#missing").text(), "");
+    assert_content(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
 fn names_of_any_letters_play() {
     let folder = tempfile::tempdir().unwrap();
     let below = folder.path().join("50% #1 'ㄱ'");

@@ -204,6 +204,31 @@ fn nonsense_in_the_environment_is_a_sentence() {
 }
 
 #[test]
+fn a_value_that_can_not_be_read_is_told_what_to_write() {
+    let film = fixture("moov-first.mp4");
+    for (arguments, words) in [
+        (&["serve", "--listen", "8080"][..], "write an address and a port, such as 127.0.0.1:8080"),
+        (&["serve", "--drain", "soon"], "write a whole number from 0 to 86400"),
+        (&["serve", "--index-mib", "0"], "write a whole number from 1 to 1048576"),
+        (&["at", &film, "5", "--size", "20MB"], "without a unit, such as 20971520"),
+    ] {
+        assert_refused(arguments, 2, words);
+    }
+    assert_refused(&["serve", &film], 1, "it is not a folder: give the one that it lies in");
+    for (name, value, words) in [
+        ("LISTEN", "127.0.0.1:80,bad", "write an address and a port"),
+        ("NO_CORS", "maybe", "write true or false"),
+        ("INGEST_IDLE", "x", "write a whole number"),
+    ] {
+        let variable = format!("REELMAP_{name}");
+        let output = programs::finish(reelmap().arg("serve").env(&variable, value), LIMIT);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(words), "{variable}: {said}");
+        assert!(said.contains(&format!("in the environment, as {variable}.")), "{said}");
+    }
+}
+
+#[test]
 fn health_is_0_for_a_server_that_is_well() {
     let folder = folder();
     let program = Program::start(folder.path(), &[]);
@@ -365,9 +390,12 @@ fn a_file_without_an_answer_is_a_sentence() {
         (&["at", &film, "00:00:05:25"], "count 0 to 24"),
         (&["at", &film, "00:00:05:00", "--tc"], "no timecode track"),
         (&["at", &film, "5", "--size", "0"], "1 byte or more"),
+        (&["at", &film, "-1"], "before the film's first frame"),
+        (&["at", &film, "5s"], "without units"),
+        (&["at", &film, ""], "the moment is empty: give a time, a label or a frame's number"),
         (&["at", "/no/such/film", "5"], "cannot open /no/such/film"),
         (&["info", "/dev/null"], "/dev/null is not a file"),
-        (&["info", &readme], "no container that is known here"),
+        (&["info", &readme], "no container that is known here: MP4, MOV, Matroska"),
     ] {
         assert_refused(arguments, 1, words);
     }

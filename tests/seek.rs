@@ -26,6 +26,12 @@ fn json(answer: &Response) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
+#[track_caller]
+fn problem(answer: &Response) -> Value {
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
 /// What ffprobe says of the packets of a fixture: number, offset, length, sync; in presentation order.
 fn expected(name: &str) -> Vec<(u64, u64, u64, bool)> {
     let text = fs::read(fixtures().join("expected.json")).unwrap();
@@ -266,8 +272,7 @@ fn what_has_no_answer_is_a_problem_in_a_sentence() {
         for _ in 0..2 {
             let answer = server.get(target);
             assert_eq!(answer.status, status, "{target}: {}", answer.text());
-            assert_eq!(answer.header("content-type"), "application/problem+json");
-            let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+            let problem = problem(&answer);
             assert_eq!(problem["status"], status, "{target}");
             let detail = problem["detail"].as_str().unwrap();
             assert!(detail.contains(says), "{target}: {detail}");
@@ -336,7 +341,47 @@ fn a_range_of_times_that_shows_nothing_is_416() {
         let answer = times(&server, FILM, range);
         assert_eq!(answer.status, 416, "{range}");
         assert_eq!(answer.header("content-range"), format!("bytes */{LENGTH}"), "{range}");
+        assert_eq!(problem(&answer)["status"], 416, "{range}");
     }
+}
+
+#[test]
+fn a_label_of_the_other_meaning_is_told_apart() {
+    let server = server();
+    let said = |query: &str| {
+        let answer = server.get(&format!("/timecode.mov?{query}"));
+        assert_eq!(answer.status, 416, "{query}");
+        problem(&answer)["detail"].as_str().unwrap().to_owned()
+    };
+    let begins = "no label of this film: its timecode track begins at 01:00:00:00 and is 10 s long";
+    for (query, words) in [
+        ("at=01:00:05:12", "it is there: ask for it as tc"),
+        ("at=02:00:00:00", "02:00:00:00 is past the end: the film is 10 s long"),
+        ("tc=00:00:05:12", "ask without tc for the time since its first frame"),
+        ("tc=00:59:59:24", begins),
+        ("tc=01:00:10:00", begins),
+    ] {
+        let detail = said(query);
+        assert!(detail.contains(words), "{query}: {detail}");
+    }
+    assert!(!said("at=02:00:00:00").contains("tc") && !said("tc=00:59:59:24").contains("without"));
+}
+
+#[test]
+fn a_size_that_the_frame_does_not_fit_into_is_noted() {
+    let server = server();
+    let notes = |size: u64| {
+        let answer = json(&server.get(&format!("{FILM}?at=5.5&size={size}")));
+        let end = answer["frame"]["byte_offset"].as_u64().unwrap()
+            + answer["frame"]["byte_length"].as_u64().unwrap();
+        let needed = end - answer["sync"]["byte_offset"].as_u64().unwrap();
+        (answer["notes"].clone(), needed)
+    };
+    let (noted, needed) = notes(1);
+    let noted = noted[0].as_str().unwrap();
+    assert!(noted.ends_with(&format!("ask for {needed} bytes or more")), "{noted}");
+    assert_eq!(notes(needed).0.as_array().unwrap().len(), 0);
+    assert_eq!(notes(needed - 1).0.as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Whether and where files may be written, as typed and as meant.
 
+use super::typed::{number, yes_or_no};
 use anyhow::{Context, Result, ensure};
-use clap::{Args, builder::BoolishValueParser};
+use clap::Args;
 use std::{
     fmt,
     net::SocketAddr,
@@ -22,32 +23,32 @@ pub struct Flags {
 
     /// Let whoever reaches the port write, without a token
     #[arg(long, env = "REELMAP_INGEST_OPEN", requires = "ingest")]
-    #[arg(value_parser = BoolishValueParser::new(), conflicts_with = "ingest_token_file")]
+    #[arg(value_parser = yes_or_no, conflicts_with = "ingest_token_file")]
     pub ingest_open: bool,
 
     /// The most bytes that one file or stream may have
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 40, env = "REELMAP_INGEST_MAX_BYTES")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 62))]
+    #[arg(value_parser = number::<u64>(1..=1 << 62))]
     pub ingest_max_bytes: u64,
 
     /// Files and streams that may be open at once, those included that wait to be gone on with
     #[arg(long, value_name = "N", default_value_t = 64, env = "REELMAP_INGEST_MAX_STREAMS")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(value_parser = number::<u16>(1..=u16::MAX))]
     pub ingest_max_streams: u16,
 
     /// Seconds after which a writer that sends nothing is cut off
     #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "REELMAP_INGEST_IDLE")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(value_parser = number::<u32>(1..=86_400))]
     pub ingest_idle: u32,
 
     /// Seconds that a range which begins at the end of a growing file waits for its first byte
     #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "REELMAP_LIVE_WAIT")]
-    #[arg(value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    #[arg(value_parser = number::<u32>(0..=86_400))]
     pub live_wait: u32,
 
     /// Seconds without growth after which a file that another program writes counts as ended
     #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "REELMAP_FOLLOW_IDLE")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(value_parser = number::<u32>(1..=86_400))]
     pub follow_idle: u32,
 }
 

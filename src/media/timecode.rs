@@ -68,6 +68,18 @@ impl FromStr for Timecode {
     type Err = Refused;
 
     fn from_str(text: &str) -> Result<Self, Refused> {
+        if text.starts_with('-') {
+            return refuse(format!(
+                "`{text}` is before the film's first frame: times count up from 0"
+            ));
+        }
+        let is_unit = |c: char| c.is_ascii_alphabetic();
+        if text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(is_unit) {
+            return refuse(format!(
+                "`{text}` is not a number: times are written without units, as 90.5 (seconds), 1:30.5, 00:01:30:12 or \
+                 #2250 (a frame)"
+            ));
+        }
         if let Some(number) = text.strip_prefix('#') {
             return Ok(Timecode::Frame(number_in(number, text)?));
         }
@@ -293,12 +305,12 @@ impl Reel<'_> {
     pub fn tc(&self, timecode: Timecode) -> Result<Place, Refused> {
         let Some(start) = self.start else {
             return refuse(
-                "this file has no timecode track: ask with at= for the time since its first frame",
+                "this file has no timecode track: ask without tc, for the time since its first frame",
             );
         };
         let label = match timecode {
             Timecode::Label(label) => label,
-            _ => return refuse("tc= takes a label of the timecode track, such as 01:00:00:00"),
+            _ => return refuse("tc takes a label of the timecode track, such as 01:00:00:00"),
         };
         same_counting(label, start)?;
         if label.hours > 23 {

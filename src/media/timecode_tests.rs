@@ -218,7 +218,8 @@ fn the_own_label_wraps_after_a_day() {
     assert!(refusal(reel.tc("24:00:00;00".parse().unwrap())).contains("end at 23:59:59"));
     assert!(reel.tc("#5".parse().unwrap()).is_err());
     assert!(
-        refusal(Reel { start: None, ..reel }.tc("00:00:00:00".parse().unwrap())).contains("at=")
+        refusal(Reel { start: None, ..reel }.tc("00:00:00:00".parse().unwrap()))
+            .contains("without tc")
     );
 }
 

@@ -1,10 +1,11 @@
 // Plays a file in the page it is listed on. Where it plays and when stand in the location's hash,
-// `#play=<name>&t=<seconds>`, so the address in the bar is always the link to share.
+// `#play=<name>&t=<seconds>`, so the address in the bar is always the link to share. Who writes one may give
+// any timecode as `t`.
 'use strict';
 {
   const $ = id => document.getElementById(id);
-  const [player, media, title, now, jump, meaning, note, found, facts, trouble, file] =
-    ['player', 'media', 'title', 'now', 'jump', 'meaning', 'note', 'found', 'facts', 'trouble', 'file'].map($);
+  const [player, media, title, now, jump, meaning, note, found, facts, trouble, file, missing] =
+    ['player', 'media', 'title', 'now', 'jump', 'meaning', 'note', 'found', 'facts', 'trouble', 'file', 'missing'].map($);
   const pageTitle = document.title;
 
   let current = null; // the link that plays
@@ -121,7 +122,7 @@
     title.replaceChildren(link.firstElementChild.cloneNode(true));
     document.title = `${title.textContent} – reelmap`;
     file.href = link.href;
-    trouble.textContent = jump.value = '';
+    trouble.textContent = missing.textContent = jump.value = '';
     say('');
     now.textContent = clock(0);
     describe();
@@ -145,9 +146,14 @@
     const hash = new Map(location.hash.slice(1).split('&').map(part => part.split('=', 2)));
     const name = text(hash.get('play') ?? '');
     const link = [...document.querySelectorAll('a[data-play]')].find(a => text(key(a)) === name);
+    missing.textContent = name && !link ? `There is no film ${name} in this folder.` : '';
     if (!link) return close();
     open(link);
-    seek(seconds(text(hash.get('t') ?? '')) ?? 0);
+    const at = text(hash.get('t') ?? '').trim();
+    const t = at === '' ? 0 : seconds(at);
+    if (t !== null) return seek(t);
+    jump.value = at;
+    go(at);
   };
 
   document.addEventListener('click', event => {

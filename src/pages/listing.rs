@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn links_lead_to_the_very_bytes() {
         let page = html(&hostile());
-        let links = between(&page, "href=\"", "\"");
+        let links = between(&page, "<a href=\"", "\"");
         // The folders above, the parent, then each name as a file and as a folder.
         let (above, entries) = links.split_at(HOSTILE.len() + 1);
         assert_eq!(above.last(), Some(&"./../"));
@@ -456,7 +456,10 @@ mod tests {
     #[test]
     fn crumbs_climb_to_the_root() {
         let page = html(&listing(&[b"a", b"b", b"c"], vec![]));
-        assert_eq!(between(&page, "href=\"", "\""), ["./../../../", "./../../", "./../", "./../"]);
+        assert_eq!(
+            between(&page, "<a href=\"", "\""),
+            ["./../../../", "./../../", "./../", "./../"]
+        );
         assert_eq!(between(&page, "<bdi>", "</bdi>"), ["Files", "a", "b", "c"]);
         assert!(page.contains("<title>c – reelmap</title>"));
     }

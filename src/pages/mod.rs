@@ -85,9 +85,9 @@ pub fn href<S: AsRef<OsStr>>(segments: &[S]) -> String {
 /// media of this origin, and nothing else. A test holds the hashes true to the page.
 pub fn content_security_policy() -> &'static str {
     "default-src 'none'; \
-     style-src 'sha256-LJ510KDb5g/XfB4AXf0bgqBV/9G7eylilW9jTJcqqL8='; \
-     script-src 'sha256-0aAMiu0vnnqoJw2N86kC7JrG+rD5lw1+GgQTPMAD1+U='; \
-     media-src 'self'; img-src 'self'; connect-src 'self'; \
+     style-src 'sha256-F6N1SB6+yercMJ4e8OKs7MV461hwI0IuQJvYq+byTZg='; \
+     script-src 'sha256-iixI7CshYrzvbVA5fgqv9Ri7pWJoYLqcFFU6PcYmtpo='; \
+     media-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 }
 

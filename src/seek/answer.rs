@@ -3,6 +3,7 @@
 use super::{Film, Meaning, Refusal, film::Met};
 use crate::media::{Counting, Error, Rate, Sample, StartTimecode, Time, Timecode};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 
 /// A value of this type is the answer to one question: an object, or a list where several moments were asked.
 #[derive(Debug, Serialize)]
@@ -28,7 +29,7 @@ pub struct Answer {
     /// What to send as `Range` next.
     pub range: String,
     /// Sentences about what is not exact here; none where all is.
-    pub notes: Vec<&'static str>,
+    pub notes: Vec<Cow<'static, str>>,
 }
 
 /// A value of this type is a time since the presentation's start.
@@ -111,8 +112,7 @@ impl Film<'_> {
         let duration = self.index.duration();
         let place = self.place(meaning, timecode)?;
         let Some(met) = self.meet(place)? else {
-            let (asked, growing) = (typed.to_owned(), self.index.is_growing());
-            return Err(Refusal::PastTheEnd { asked, duration, growing });
+            return Err(self.outside(meaning, typed, timecode)?);
         };
         let reel = self.reel();
         let drop_frame = match timecode {
@@ -125,7 +125,9 @@ impl Film<'_> {
             Meaning::Elapsed => labels.at.clone(),
             Meaning::Own => labels.tc.clone(),
         };
-        let (range, notes) = (self.range(&met, size)?, self.notes(&met));
+        let start = self.index.start(self.source, &met.found)?;
+        let mut notes = self.notes(&met);
+        notes.extend(too_small(&met, start, size));
         let (frame, sync) = (&met.found.frame, &met.found.sync);
         Ok(Answer {
             asked: typed.to_owned(),
@@ -148,24 +150,49 @@ impl Film<'_> {
             track: self.track(),
             duration: duration.map(Moment::from),
             growing: self.index.is_growing(),
-            range,
+            range: self.range(start, size),
             notes,
         })
     }
 
+    /// Why nothing is there, and whether there is something in the other meaning.
+    fn outside(&self, meaning: Meaning, typed: &str, timecode: Timecode) -> Result<Refusal, Error> {
+        let (asked, duration) = (typed.to_owned(), self.index.duration());
+        let growing = self.index.is_growing();
+        let other = match meaning {
+            Meaning::Elapsed => Meaning::Own,
+            Meaning::Own => Meaning::Elapsed,
+        };
+        let found = match self.place(other, timecode) {
+            Ok(place) => self.meet(place)?.is_some(),
+            Err(_) => false,
+        };
+        let first = self.index.start_timecode().and_then(start_label);
+        let hint = |hint: &str| found.then(|| hint.to_owned());
+        Ok(match (meaning, first) {
+            (Meaning::Own, Some(first)) => {
+                let hint = hint("ask without tc for the time since its first frame");
+                Refusal::NoSuchLabel { asked, duration, first, growing, hint }
+            }
+            _ => {
+                let hint = hint("as a label of its timecode track it is there: ask for it as tc");
+                Refusal::PastTheEnd { asked, duration, growing, hint }
+            }
+        })
+    }
+
     /// What to ask for next: from where a decoder can start to the file's end, or as long as was asked.
-    fn range(&self, met: &Met, size: Option<u64>) -> Result<String, Error> {
-        let start = self.index.start(self.source, &met.found)?;
-        Ok(match size {
+    fn range(&self, start: u64, size: Option<u64>) -> String {
+        match size {
             None => format!("bytes={start}-"),
             Some(size) => {
                 let end = start.saturating_add(size).min(self.source.length());
                 format!("bytes={start}-{}", end.saturating_sub(1).max(start))
             }
-        })
+        }
     }
 
-    fn notes(&self, met: &Met) -> Vec<&'static str> {
+    fn notes(&self, met: &Met) -> Vec<Cow<'static, str>> {
         let (reel, layout) = (self.reel(), self.index.layout());
         let said = [
             (
@@ -184,7 +211,7 @@ impl Film<'_> {
             (met.between, "no frame has that number: the one that is shown at its time is given"),
             (met.found.later, "no sync sample lies at or before this time: the first one is given"),
         ];
-        said.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note).collect()
+        said.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note.into()).collect()
     }
 
     pub(super) fn track(&self) -> Track {
@@ -198,6 +225,15 @@ impl Film<'_> {
             start_label: start.and_then(start_label),
         }
     }
+}
+
+/// What to say where a range of that size ends before the frame does.
+fn too_small(met: &Met, start: u64, size: Option<u64>) -> Option<Cow<'static, str>> {
+    let needed = met.found.frame.span.end.saturating_sub(start);
+    (size? < needed).then(|| {
+        format!("a range of that size ends before the frame does: ask for {needed} bytes or more")
+            .into()
+    })
 }
 
 /// The label of the first shown frame.

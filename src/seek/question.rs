@@ -31,15 +31,6 @@ pub enum Meaning {
     Own,
 }
 
-impl Meaning {
-    fn name(self) -> &'static str {
-        match self {
-            Meaning::Elapsed => "at",
-            Meaning::Own => "tc",
-        }
-    }
-}
-
 impl Question {
     /// The question in a URL's query (RFC 3986 §3.4), in pairs joined by `&`; none where no pair asks
     /// one. Pairs of other names are not ours, and are passed over.
@@ -66,6 +57,10 @@ impl Question {
             Some(&(meaning, _)) if typed.iter().any(|(other, _)| *other != meaning) => {
                 refuse("at= and tc= mean two things: ask for one of them")
             }
+            Some(_) if typed.iter().any(|(_, typed)| typed.is_empty()) => refuse(
+                "a moment is empty: give a time, a label or a frame's number, such as 90.5, 00:01:30:12 or %232250 (the # \
+                 of a number is written %23 in a URL)",
+            ),
             Some(&(meaning, _)) => {
                 let typed = typed.into_iter().map(|(_, typed)| typed).collect();
                 Question::moments(meaning, typed, size).map(Some)
@@ -87,10 +82,7 @@ impl Question {
         }
         let asked = typed.into_iter().map(|typed| {
             if typed.is_empty() {
-                let name = meaning.name();
-                return refuse(format!(
-                    "{name}= is empty: give a time, a label or a frame's number; a number's # is written %23 in a URL"
-                ));
+                return refuse("the moment is empty: give a time, a label or a frame's number, such as 90.5, 00:01:30:12 or #2250");
             }
             let timecode = typed.parse::<Timecode>()?;
             Ok((typed, timecode))

@@ -15,6 +15,16 @@ pub enum Refusal {
         duration: Option<Time>,
         /// It may reach there later.
         growing: bool,
+        /// What else it may have meant.
+        hint: Option<String>,
+    },
+    /// No frame bears that label of the timecode track, which begins with `first`.
+    NoSuchLabel {
+        asked: String,
+        duration: Option<Time>,
+        first: String,
+        growing: bool,
+        hint: Option<String>,
     },
     /// The film gives no index, or not this answer.
     Film(Arc<Error>),
@@ -24,7 +34,9 @@ impl Refusal {
     /// How long the film is, where that is why.
     pub fn duration(&self) -> Option<Moment> {
         match self {
-            Refusal::PastTheEnd { duration, .. } => duration.map(Moment::from),
+            Refusal::PastTheEnd { duration, .. } | Refusal::NoSuchLabel { duration, .. } => {
+                duration.map(Moment::from)
+            }
             _ => None,
         }
     }
@@ -46,17 +58,35 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Malformed(why) => f.write_str(why),
-            Refusal::PastTheEnd { asked, duration: Some(end), growing: true } => write!(
-                f,
-                "{asked} is past what is there: the film is {end} s long so far, and is still growing"
-            ),
-            Refusal::PastTheEnd { asked, duration: Some(end), .. } => {
-                write!(f, "{asked} is past the end: the film is {end} s long")
+            Refusal::PastTheEnd { asked, duration, growing, hint } => {
+                let end = if *growing { "what is there" } else { "the end" };
+                write!(f, "{asked} is past {end}")?;
+                if let Some(end) = duration {
+                    write!(f, ": the film is {end} s long{}", so_far(*growing))?;
+                }
+                also(f, hint)
             }
-            Refusal::PastTheEnd { asked, .. } => write!(f, "{asked} is past the end"),
+            Refusal::NoSuchLabel { asked, duration, first, growing, hint } => {
+                write!(
+                    f,
+                    "{asked} is no label of this film: its timecode track begins at {first}"
+                )?;
+                if let Some(end) = duration {
+                    write!(f, " and is {end} s long{}", so_far(*growing))?;
+                }
+                also(f, hint)
+            }
             Refusal::Film(error) => error.fmt(f),
         }
     }
+}
+
+fn so_far(growing: bool) -> &'static str {
+    if growing { " so far, and is still growing" } else { "" }
+}
+
+fn also(f: &mut fmt::Formatter<'_>, hint: &Option<String>) -> fmt::Result {
+    hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
 }
 
 impl std::error::Error for Refusal {}

@@ -143,7 +143,8 @@ impl Film<'_> {
         let past = || {
             let asked = "what the range asks for".to_owned();
             let growing = self.index.is_growing();
-            Unsent::Unsatisfiable(Refusal::PastTheEnd { asked, duration, growing }.to_string())
+            let past = Refusal::PastTheEnd { asked, duration, growing, hint: None };
+            Unsent::Unsatisfiable(past.to_string())
         };
         let from = match range.from {
             None => Time::ZERO,

@@ -18,7 +18,7 @@ use crate::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{ACCEPT_RANGES, CACHE_CONTROL, RETRY_AFTER},
+    header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::Serialize;
 use std::{sync::Arc, time::SystemTime};
@@ -167,10 +167,21 @@ impl Service {
     fn send(&self, to: ToFilm, sent: Option<Translated>) -> Response<Body> {
         let ToFilm { answer, method, headers, film } = to;
         let (of, now) = (&film.detail.representation, SystemTime::now());
+        let why = match &sent {
+            Some(Translated::Nothing(why)) => Some(why.clone()),
+            _ => None,
+        };
         let mut plan = match sent {
             Some(times) => plan_times(method, &headers, of, now, times),
             None => plan(method, &headers, of, now),
         };
+        if let Some(why) = why.filter(|_| plan.status == StatusCode::RANGE_NOT_SATISFIABLE) {
+            let said = Problem::new(plan.status, why, More::default()).json();
+            plan.headers.insert(CONTENT_TYPE, HeaderValue::from_static(pages::PROBLEM));
+            plan.headers.insert(CONTENT_LENGTH, said.len().into());
+            plan.length = said.len() as u64;
+            plan.parts = vec![Part::Bytes(said)].into();
+        }
         if film.detail.has_times() {
             plan.headers.insert(ACCEPT_RANGES, BYTES_AND_TIMES);
         }
@@ -225,7 +236,7 @@ pub(super) fn refused(answer: Answer, refusal: &Refusal) -> Response<Body> {
     let (detail, more) = (refusal.to_string(), More::default());
     match refusal {
         Refusal::Malformed(_) => problem(answer, StatusCode::BAD_REQUEST, detail, more),
-        Refusal::PastTheEnd { growing, .. } => {
+        Refusal::PastTheEnd { growing, .. } | Refusal::NoSuchLabel { growing, .. } => {
             let more = More { duration: refusal.duration(), growing: *growing, ..more };
             problem(answer, StatusCode::RANGE_NOT_SATISFIABLE, detail, more)
         }
