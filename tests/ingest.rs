@@ -490,6 +490,60 @@ fn an_encoder_that_is_cut_off_leaves_its_stream() {
 }
 
 #[test]
+fn of_what_brought_nothing_nothing_is_kept() {
+    let root = root();
+    let server = serve(&root, &["--ingest-max-streams", "1", "--ingest-idle", "1"]);
+    for head in [
+        "Transfer-Encoding: chunked",
+        "Content-Length: 4",
+        "Content-Length: 4\nContent-Range: bytes 2-5/10",
+    ] {
+        for silent in [false, true] {
+            let mut client = server.connect();
+            client.request(&format!("PUT /live/film HTTP/1.1\n{head}"));
+            until("it is open", || server.metric("reelmap_streams") == 1.0);
+            if silent {
+                assert_eq!(client.response("PUT").status, 408);
+            }
+            drop(client);
+            until("it is gone", || server.metric("reelmap_streams") == 0.0);
+            assert_eq!(names(&root.path().join("live")), [""; 0], "{head}");
+        }
+    }
+    let mut client = begin(&server, "/live/film");
+    client.send("what?\r\n");
+    assert_eq!(client.response("PUT").status, 400);
+    drop(client);
+    assert_nothing_is_open(&server);
+    assert_eq!(put(&server, "PUT /live/film HTTP/1.1", b"film").status, 201);
+}
+
+#[test]
+fn what_is_given_up_is_let_go_of_at_once() {
+    let root = root();
+    let server = serve(&root, &["--ingest-idle", "3600"]);
+    let part = "PUT /live/film HTTP/1.1\nContent-Range: bytes 0-3/10";
+    assert_eq!(put(&server, part, b"film").status, 202);
+    assert_eq!(server.ask("DELETE /live/film HTTP/1.1").status, 204);
+    until("it is unmapped", || server.metric("reelmap_mapped_bytes") == 0.0);
+}
+
+#[test]
+fn a_body_in_another_coding_is_not_taken() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let mut client = server.connect();
+    client.request("PUT /live/film HTTP/1.1\nTransfer-Encoding: gzip, chunked");
+    assert_eq!(client.response("PUT").status, 501);
+    assert!(client.is_closed());
+    assert_eq!(names(&root.path().join("live")), [""; 0]);
+    let mut client = server.connect();
+    client.request("PUT /live/film HTTP/1.1\nTransfer-Encoding:  Chunked ");
+    client.send("4\r\nfilm\r\n0\r\n\r\n");
+    assert_eq!(client.response("PUT").status, 201);
+}
+
+#[test]
 fn an_upload_cut_short_takes_nothing_away() {
     let root = root();
     let server = serve(&root, &[]);

@@ -127,19 +127,29 @@ impl Streams {
             _ => {}
         }
         let upload = Arc::new(Upload::begin(place, plot, &self.census)?);
-        let writer = upload.claim(asked)?;
+        let writer = upload.claim(asked);
+        if writer.is_err() {
+            upload.discard()?;
+        }
+        let writer = writer?;
         self.open(upload);
         Ok(writer)
     }
 
-    /// Lets the writer leave (see [`Writer::leave`]), and forgets an upload that has its name.
+    /// Lets the writer leave (see [`Writer::leave`]), and forgets an upload that has its name, or of which
+    /// nothing came.
     pub fn leave(&self, writer: Writer, clean: bool) -> io::Result<Stored> {
         let upload = writer.upload().clone();
-        let outcome = writer.leave(clean);
-        if !matches!(outcome, Ok(Stored::Partly) | Err(_)) {
+        let stored = writer.leave(clean)?;
+        // Nobody begins meanwhile.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if stored != Stored::Partly {
+            self.close(&upload);
+        } else if upload.is_empty() {
+            upload.discard()?;
             self.close(&upload);
         }
-        outcome
+        Ok(stored)
     }
 
     /// Removes what is at `place`: the file, and what is there of an upload that nobody is at. Whether

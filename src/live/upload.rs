@@ -151,8 +151,16 @@ impl Upload {
         plot.remove(&bytes)?;
         let replaces = plot.kind(place.name())?.is_some();
         let begun = SystemTime::now();
-        let record = Record::begin(plot.create(&record)?, None, begun)?;
-        let channel = Arc::new(Channel::new(plot.create(&bytes)?, 0, census)?);
+        let make = || {
+            let record = Record::begin(plot.create(&record)?, None, begun)?;
+            io::Result::Ok((record, Arc::new(Channel::new(plot.create(&bytes)?, 0, census)?)))
+        };
+        let made = make();
+        if made.is_err() {
+            plot.remove(&bytes)?;
+            plot.remove(&record)?;
+        }
+        let (record, channel) = made?;
         let progress = Progress::new(Spans::default(), None, 0);
         Ok(Upload {
             place: place.clone(),
@@ -246,6 +254,12 @@ impl Upload {
     pub fn is_busy(&self) -> bool {
         let progress = self.progress();
         !progress.claims.is_empty() || progress.finished.is_some()
+    }
+
+    /// Whether nobody is at it, and nothing of it came.
+    pub(super) fn is_empty(&self) -> bool {
+        let progress = self.progress();
+        progress.claims.is_empty() && progress.finished.is_none() && progress.held.count() == 0
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {

@@ -20,7 +20,10 @@ use crate::{
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, VARY},
+    header::{
+        ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION,
+        TRANSFER_ENCODING, VARY,
+    },
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -166,6 +169,11 @@ impl Service {
         };
         if !host_is_fine || self.connection.has_two_lengths(number) {
             return Err(StatusCode::BAD_REQUEST);
+        }
+        // What a body in another coding stands for is not known here (RFC 9112 §6.1).
+        let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+        if !codings.all(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")) {
+            return Err(StatusCode::NOT_IMPLEMENTED);
         }
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
         if target > self.app.config.limits.target {

@@ -99,7 +99,10 @@ impl Writer {
             if idle && !clean {
                 upload.channel.end(Some(End::Cut));
             }
-            upload.sync_parts(&[(self.slot, self.at)])?;
+            // A slot that was given back may be another's by now.
+            if self.at > self.start {
+                upload.sync_parts(&[(self.slot, self.at)])?;
+            }
         }
         Ok(finished.unwrap_or(Stored::Partly))
     }

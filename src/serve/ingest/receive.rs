@@ -209,10 +209,12 @@ async fn conclude(
     };
     log(&progress.upload, &ended, stored, clean);
     if stored == Stored::Partly && clean {
-        let (upload, patience) = (progress.upload.clone(), service.app.config.ingest.idle);
+        let (upload, patience) = (Arc::downgrade(&progress.upload), service.app.config.ingest.idle);
         tokio::spawn(async move {
             tokio::time::sleep(patience).await;
-            spawn_blocking(move || upload.cut_if_idle(patience));
+            if let Some(upload) = upload.upgrade() {
+                spawn_blocking(move || upload.cut_if_idle(patience));
+            }
         });
     }
     match ended {
