@@ -149,13 +149,16 @@ mod tests {
         let ground = [(&Place::default(), folder.path())];
         let streams = Streams::new(ground, 9, Default::default()).unwrap();
         let record = folder.path().join(".film.reelmap-record");
+        let mut first = streams.write(&place, &Asked::Part(0..1, None)).unwrap();
+        first.write(&mut ["x".into()]).unwrap();
+        streams.leave(first, true).unwrap();
         for start in [5, 90, 7, 3] {
             let writer = streams.write(&place, &Asked::Part(start..start + 1, None)).unwrap();
             streams.leave(writer, false).unwrap();
-            assert_eq!(kept(&record), [(start, start)]);
+            assert_eq!(kept(&record), [(0, 1), (start, start)]);
         }
         let _both = [5, 7].map(|at| streams.write(&place, &Asked::Part(at..at + 1, None)).unwrap());
-        assert_eq!(kept(&record), [(5, 5), (7, 7)]);
+        assert_eq!(kept(&record), [(0, 1), (5, 5), (7, 7)]);
     }
 
     #[test]
