@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod command;
+pub mod ingest;
 pub mod live;
 pub mod programs;
 pub mod stage;
