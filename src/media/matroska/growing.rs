@@ -110,7 +110,8 @@ impl Pace {
         for _ in 0..settled {
             last = latest.next();
         }
-        let Some(grid) = self.grid else { return last?.checked_add(1) };
+        // Another may be shown at the same moment.
+        let Some(grid) = self.grid else { return last };
         // A place that is taken is not taken again, so that all before the first empty one is settled, too.
         let mut slot = match last {
             Some(last) => grid.slot(last)?,
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!(end(2, grid, &[0, 80, 120, 200]), Some(140));
         // Without a grid only the frames that can't be overtaken are settled.
         assert_eq!(end(2, None, &[0, 40]), None);
-        assert_eq!(end(2, None, &[0, 40, 80]), Some(1));
-        assert_eq!(end(0, None, &[0, 40, 80]), Some(81));
+        assert_eq!(end(2, None, &[0, 40, 80]), Some(0));
+        assert_eq!(end(0, None, &[0, 40, 80]), Some(80));
     }
 }

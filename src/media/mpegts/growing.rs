@@ -41,3 +41,77 @@ fn is_settled(core: &Core) -> bool {
     let there = core.length.saturating_sub(core.begin);
     core.progress.pass.has_all() || there >= WAIT.0 || lasts >= WAIT.1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Index;
+    use crate::media::mpegts::core::Frames;
+    use crate::media::mpegts::sparse;
+    use crate::media::mpegts::testing::{Mux, film};
+    use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    const FRAME: i64 = 3600;
+
+    /// The first bytes of a film, and how many were read.
+    struct Part<'a>(&'a [u8], AtomicUsize);
+
+    impl Source for Part<'_> {
+        fn length(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let rest = self.0.get(offset as usize..).unwrap_or_default();
+            let count = rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&rest[..count]);
+            self.1.fetch_add(count, Relaxed);
+            Ok(count)
+        }
+    }
+
+    /// A film that is taken to be long grows: what is told of it, held against the film as a whole.
+    fn grows(bytes: &Vec<u8>, begun: impl Fn(&File<'_>) -> Core) {
+        let whole = crate::media::mpegts::open(bytes).unwrap();
+        let part = |length: usize| Part(&bytes[..length], AtomicUsize::new(0));
+        let (first, tenth) = (part(bytes.len() * 3 / 10), bytes.len() / 10);
+        let core = begun(&File { growing: true, ..File::new(&first).unwrap() });
+        assert!(matches!(core.frames, Frames::Search(_)));
+        let begun = TransportStream { core, read_whole: OnceLock::new() };
+        let mut growing = Growing(Some(Arc::new(begun)));
+        let mut length = first.0.len();
+        for more in [1000, 50_000, tenth, 3 * tenth, bytes.len() - length - 4 * tenth - 51_000] {
+            length += more;
+            let part = part(length);
+            let (stream, edge) = growing.advance(&part).unwrap().unwrap();
+            assert!(matches!(stream.core.frames, Frames::Search(_)));
+            let read = part.1.load(Relaxed);
+            assert!(read <= more + (256 << 10), "{read} bytes of {more} new ones");
+            for k in 0..60 {
+                let time = Time::new(edge.ticks / 60 * k, edge.scale);
+                let (here, there) = (stream.find(&part, time), whole.find(bytes, time));
+                assert_eq!(here.unwrap(), there.unwrap(), "{time} of {edge}");
+            }
+            assert_eq!(stream.find(&part, edge).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_long_stream_is_looked_at_where_it_has_grown() {
+        let mut mux = Mux::new(188);
+        film(&mut mux, 90_000, FRAME, 600, 9000);
+        grows(&mux.bytes, |file| sparse::index(file, &file.survey().unwrap()).unwrap().unwrap());
+    }
+
+    #[test]
+    fn a_stream_whose_time_went_back_is_read_on() {
+        let mut mux = Mux::new(188);
+        film(&mut mux, 9_000_000, FRAME, 100, 9000);
+        film(&mut mux, 90_000, FRAME, 600, 9000);
+        grows(&mux.bytes, |file| {
+            let (progress, gathered) = file.read(&file.survey().unwrap()).unwrap();
+            file.runs(progress, gathered, None).unwrap()
+        });
+    }
+}
