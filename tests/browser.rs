@@ -315,6 +315,23 @@ fn a_stream_plays_from_its_edge_and_from_its_start_while_it_is_sent() {
     until("it has come", || offset() == most.to_string());
     browser.open(&server.url("/"));
     play(&browser, "cam.mp4?from=live");
+    // Frame 50 begins the second fragment.
+    let sought = told(&browser, "00:00:02:00");
+    let second = server.get("/cam.mp4?at=00:00:02:00");
+    let second: Value = serde_json::from_slice(&second.body).unwrap();
+    assert_eq!(second["growing"], true);
+    assert!(sought.starts_with("Frame 50, 00:00:02:00: byte "), "{sought}");
+    let bytes = sought.replace([',', '.'], "");
+    assert!(bytes.contains(&format!("byte {}", second["frame"]["byte_offset"])), "{sought}");
+    for past in ["3600", "01:00:00:00"] {
+        let refused = told(&browser, past);
+        assert!(refused.contains("still growing"), "{refused}");
+    }
+    let complaints = browser.complaints();
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
+    assert!(complaints.iter().all(|complaint| complaint.contains("416")), "{complaints:?}");
+    let facts = browser.run("return document.querySelector('#facts').textContent");
+    assert!(facts.as_str().unwrap().starts_with("25 frames a second"), "{facts}");
     browser
         .run("const film = document.querySelector('#media'); film.src = './cam.mp4'; film.play()");
     browser.wait_for(PLAYS);

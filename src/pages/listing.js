@@ -53,29 +53,39 @@
   const ask = query => new Promise(answered => {
     const link = current;
     const tell = reply => { if (link === current) answered(reply); };
-    fetch(`${link.href}?${query}`)
+    fetch(`${link.href}${link.search ? '&' : '?'}${query}`)
       .then(async response => tell({ ok: response.ok, answer: await response.json() }))
       .catch(() => tell({ ok: null }));
   });
 
   const count = n => n.toLocaleString('en');
 
-  // A time is gone to at once, and told; a label is asked for first.
+  // Whether the browser can go there in what it has of a stream.
+  const holds = t => [...Array(media.seekable.length).keys()]
+    .some(k => media.seekable.start(k) <= t && t <= media.seekable.end(k));
+
+  // A time is gone to at once, and told; a label is asked for first, and so is any time of a stream, whose end the
+  // server knows.
   const go = async text => {
     const number = ++question;
     found.textContent = '';
     const t = meaning.value === 'at' ? seconds(text) : null;
-    if (t !== null && !seek(t)) return;
+    const grows = current.search !== '';
+    if (t !== null && !grows && !seek(t)) return;
     const reply = await ask(`${meaning.value}=${encodeURIComponent(text)}`);
     if (number !== question) return;
     if (!reply.ok) {
       const { detail } = reply.answer ?? { detail: 'the server gives no answer' };
-      if (t === null) say(`${detail}.`);
+      if (t === null || grows) say(`${detail}.`);
       return;
     }
     const { frame, sync } = reply.answer;
     // A little into the frame, since players cut times to their own clock.
-    if (t === null && !seek(frame.time.seconds + 0.0001)) return;
+    if (grows) {
+      say('');
+      const at = t ?? frame.time.seconds + 0.0001;
+      if (holds(at)) media.currentTime = at;
+    } else if (t === null && !seek(frame.time.seconds + 0.0001)) return;
     const label = frame.label ? `, ${frame.label}` : '';
     found.textContent = `Frame ${count(frame.number)}${label}: byte ${count(frame.byte_offset)}, ` +
       `to be decoded from byte ${count(sync.byte_offset)}`;

@@ -86,7 +86,7 @@ pub fn href<S: AsRef<OsStr>>(segments: &[S]) -> String {
 pub fn content_security_policy() -> &'static str {
     "default-src 'none'; \
      style-src 'sha256-F6N1SB6+yercMJ4e8OKs7MV461hwI0IuQJvYq+byTZg='; \
-     script-src 'sha256-iixI7CshYrzvbVA5fgqv9Ri7pWJoYLqcFFU6PcYmtpo='; \
+     script-src 'sha256-AFMkX2GvVEhhzHrTBHE3QzVw7Is9htqbEVGfJf7h1L8='; \
      media-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 }
