@@ -266,13 +266,13 @@ REASONS = {
 
 # ffprobe's names for what is read here; the others are refused by name, never guessed at.
 READ = {"mov", "matroska", "mpegts", "wav", "mp3", "aac"}
-REFUSED = "this is no container that is known here"
+REFUSED = "no container that is known here"
 
 
 def reason(seek, path, found, different):
     """Why a file's answers differ; none if that isn't known."""
     container = found["format"]["format_name"]
-    if not READ & set(container.split(",")) and list(different) == ["error: " + REFUSED]:
+    if not READ & set(container.split(",")) and len(different) == 1 and REFUSED in list(different)[0]:
         return f"no reader for this container: {container}"
     for way, why in REASONS.items():
         found = way(path)
