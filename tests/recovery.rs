@@ -9,6 +9,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    os::unix::fs::{FileExt, symlink},
     path::Path,
     process::Command,
     thread,
@@ -312,4 +313,85 @@ fn what_arrives_when_the_server_is_stopped_is_finished_before_it_ends() {
     assert!(program.ended().0.success());
     assert_eq!(names(root.path()), ["cam.ts"]);
     assert_eq!(fs::read(root.path().join("cam.ts")).unwrap(), b"film");
+}
+
+/// What may have become of a record, or of the bytes beside it.
+type Harm = fn(record: &Path, bytes: &Path);
+
+/// Writes a number into a record.
+fn set(record: &Path, at: u64, number: u64) {
+    let file = fs::File::options().write(true).open(record).unwrap();
+    file.write_all_at(&number.to_le_bytes(), at).unwrap();
+}
+
+fn cut(file: &Path, length: u64) {
+    fs::File::options().write(true).open(file).unwrap().set_len(length).unwrap();
+}
+
+fn in_place(of: &Path, make: impl Fn(&Path) -> std::io::Result<()>) {
+    fs::remove_file(of).unwrap();
+    make(of).unwrap();
+}
+
+const HARMS: [(&str, Harm); 20] = [
+    ("a record of nothing", |record, _| cut(record, 0)),
+    ("half a head", |record, _| cut(record, 30)),
+    ("no slot", |record, _| cut(record, 64)),
+    ("half a slot", |record, _| cut(record, 90)),
+    ("a record without end", |record, _| cut(record, 1 << 40)),
+    ("another magic", |record, _| set(record, 0, 7)),
+    ("no total", |record, _| set(record, 8, 0)),
+    ("a small total", |record, _| set(record, 8, 2)),
+    ("a huge total", |record, _| set(record, 8, u64::MAX - 1)),
+    ("another age", |record, _| set(record, 16, u64::MAX)),
+    ("another boot", |record, _| set(record, 24, 7)),
+    ("a start beyond", |record, _| set(record, 64, u64::MAX)),
+    ("an end beyond all", |record, _| set(record, 72, u64::MAX)),
+    ("an end beyond the file", |record, _| set(record, 72, 1 << 40)),
+    ("a link for a record", |record, _| in_place(record, |at| symlink("/etc/passwd", at))),
+    ("a folder for a record", |record, _| in_place(record, |at| fs::create_dir(at))),
+    ("no bytes", |_, bytes| fs::remove_file(bytes).unwrap()),
+    ("fewer bytes", |_, bytes| cut(bytes, 3)),
+    ("a link for bytes", |_, bytes| in_place(bytes, |at| symlink("/etc/passwd", at))),
+    ("a folder for bytes", |_, bytes| in_place(bytes, |at| fs::create_dir(at))),
+];
+
+#[test]
+fn whatever_became_of_a_record_the_server_starts_and_takes_the_name_again() {
+    let root = tempfile::tempdir().unwrap();
+    let program = serve(root.path());
+    for number in 0..HARMS.len() {
+        let mut client = program.connect();
+        client.request(&format!("PUT /{number} HTTP/1.1\nContent-Length: 10"));
+        client.send("film");
+        let head = format!("HEAD /{number} HTTP/1.1");
+        until("it is kept", || program.connect().ask(&head).header("upload-offset") == "4");
+        // Left open, or the server would note that it was synced.
+        std::mem::forget(client);
+    }
+    program.signal(rustix::process::Signal::KILL);
+    program.ended();
+    let passwords = fs::read("/etc/passwd").unwrap();
+    for (number, (_, harm)) in HARMS.iter().enumerate() {
+        let [record, bytes] =
+            ["-record", ""].map(|end| root.path().join(format!(".{number}.reelmap{end}")));
+        harm(&record, &bytes);
+    }
+    let program = serve(root.path());
+    for (number, (what, _)) in HARMS.iter().enumerate() {
+        let seen = program.connect().ask(&format!("GET /{number} HTTP/1.0"));
+        assert!(seen.status == 404 || b"film".starts_with(&seen.body), "{what}: {seen:?}");
+        let mut client = program.connect();
+        client.request(&format!("PUT /{number} HTTP/1.1\nContent-Length: 3"));
+        client.send("new");
+        let answer = client.response("PUT");
+        // A folder is not removed for it.
+        let wanted: &[u16] = if what.contains("a folder") { &[409] } else { &[201, 204] };
+        assert!(wanted.contains(&answer.status), "{what}: {}", answer.text());
+        if answer.status != 409 {
+            let stored = program.connect().ask(&format!("GET /{number} HTTP/1.1"));
+            assert_eq!(stored.text(), "new", "{what}");
+        }
+    }
+    assert_eq!(fs::read("/etc/passwd").unwrap(), passwords);
 }
