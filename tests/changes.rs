@@ -124,6 +124,8 @@ fn a_rewritten_film_that_the_socket_could_hold_is_not_taken_for_whole() {
 #[test]
 fn a_film_in_the_middle_of_one_long_write_is_never_mixed() {
     let stage = Stage::of(16 << 20);
+    // What is whole before the first of these writes is of one byte, too.
+    fs::write(stage.film(), vec![0; 16 << 20]).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {

@@ -144,11 +144,6 @@ impl Exchange {
         &self.app
     }
 
-    /// How long ago its request came in.
-    pub(super) fn age(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// Notes what was decided: the status, and the length of the body in bytes.
     pub(super) fn promise(&self, status: u16, length: u64) {
         self.status.store(status, Relaxed);

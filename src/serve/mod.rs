@@ -46,6 +46,7 @@ use anyhow::{Context, Result};
 use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
+use socket2::SockRef;
 use std::{
     future::{Future, poll_fn},
     io,
@@ -222,7 +223,8 @@ fn connect(
         // The kernel alone sees what a client takes of bytes that wait in the socket: a slow one
         // may empty it for minutes before it has room again, and is alive all the while.
         let patience = u32::try_from(limits.write_timeout.as_millis()).unwrap_or(u32::MAX);
-        Ok(rustix::net::sockopt::set_tcp_user_timeout(&stream, patience)?)
+        rustix::net::sockopt::set_tcp_user_timeout(&stream, patience)?;
+        SockRef::from(&stream).set_tcp_notsent_lowat(transport::UNSENT)
     });
     if let Err(error) = told {
         tracing::debug!("{peer} left at once: {error}");

@@ -4,6 +4,7 @@ use super::{
     fingerprint::Fingerprint,
     identity::{Drift, Identity, WANTED, kind},
     mapping::{Census, Mapping},
+    residency::Runs,
     stamp,
     unhurried::Unhurried,
 };
@@ -40,6 +41,11 @@ pub struct Asset {
     mapping: Mapping,
     /// When the write that made it can be trusted to be over; none if that was long ago.
     settled_at: Option<Instant>,
+    opened: Instant,
+    /// When the file was last seen not to have drifted, in nanoseconds after `opened`.
+    looked_at: AtomicU64,
+    /// Which of its runs were in memory a moment ago.
+    pub(super) runs: Runs,
     /// The last state that was seen to be nothing but a longer `identity`.
     grown: Mutex<Identity>,
     sends: AtomicBool,
@@ -89,6 +95,9 @@ impl Asset {
             fingerprint,
             mapping,
             settled_at,
+            opened: Instant::now(),
+            looked_at: AtomicU64::new(0),
+            runs: Runs::default(),
             grown,
             sends,
             tag,
@@ -195,7 +204,12 @@ impl Asset {
     ///
     /// Growth is remembered, so that a rewrite after a growth is seen as one.
     pub fn drift(&self) -> io::Result<Drift> {
-        self.look(AtFlags::STATX_DONT_SYNC)
+        let began = Instant::now();
+        let drift = self.look(AtFlags::STATX_DONT_SYNC)?;
+        if matches!(drift, Drift::None | Drift::Grew) {
+            self.note_look(began);
+        }
+        Ok(drift)
     }
 
     /// The same, from the file system's own source, whatever it was last told and for however long
@@ -213,6 +227,27 @@ impl Asset {
             false => Fingerprint::recall(self.file(), length),
         };
         Ok(now.map(|now| now != self.fingerprint))
+    }
+
+    /// Whether the file was seen not to have drifted, by a look that began at most `ago` before now. Of
+    /// one that is remote, grows or may be in the middle of a write, each who sends has to see it.
+    pub fn was_looked_at(&self, ago: Duration) -> bool {
+        if ago.is_zero() || self.remote || self.promised.is_some() || self.settles_in().is_some() {
+            return false;
+        }
+        let looked_at = Duration::from_nanos(self.looked_at.load(Relaxed));
+        !looked_at.is_zero() && self.age().saturating_sub(looked_at) <= ago
+    }
+
+    /// How long ago it was opened.
+    pub(super) fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// Notes that a look that began at `began` saw the file as it was opened, or nothing but longer.
+    pub(super) fn note_look(&self, began: Instant) {
+        let after = began.saturating_duration_since(self.opened).as_nanos();
+        self.looked_at.fetch_max(u64::try_from(after).unwrap_or(u64::MAX), Relaxed);
     }
 
     fn state(&self, how: AtFlags) -> io::Result<Identity> {

@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Instant,
 };
 
 /// A value of this type is an asset as one place names it, with what the cache's owner keeps of it.
@@ -96,7 +97,13 @@ impl<T> Cache<T> {
 
     /// Whether the same file is at `place`, as far as the kernel knows without asking further.
     fn is_current(&self, place: &Place, opened: &Opened<T>) -> bool {
-        matches!(self.root.identity(place), Ok(Some(now)) if now == *opened.asset.identity())
+        let began = Instant::now();
+        let now = self.root.identity(place);
+        let same = matches!(now, Ok(Some(now)) if now == *opened.asset.identity());
+        if same {
+            opened.asset.note_look(began);
+        }
+        same
     }
 
     /// The same, and the way there still stays inside the root. Waits for the disk.

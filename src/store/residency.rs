@@ -5,17 +5,57 @@ use rustix::{
     fs::Advice,
     io::{Errno, ReadWriteFlags},
 };
-use std::{io, num::NonZeroU64, ops::Range};
+use std::{
+    io,
+    num::NonZeroU64,
+    ops::Range,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-/// How far apart the bytes are that are probed: Linux reads ahead 128 KiB by default, so that
-/// pages come and go in runs of that size.
-const STRIDE: u64 = 128 * 1024;
+/// Linux reads ahead 128 KiB by default, so that pages come and go in runs of that size.
+const RUN: u64 = 128 * 1024;
 
 /// The least that is read at once: the kernel's smallest readahead.
-const RUN: u64 = 16 * 1024;
+const LEAST: u64 = 16 * 1024;
 
-/// Whether the pages of `span` are in memory, as far as probes of one byte in each `STRIDE` and
-/// of the last byte tell. Never waits. `false` where the file system can't say
+/// How long a run that was seen in memory is taken to be there still, at most.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// The largest file whose runs are remembered, a bit each.
+const LARGEST: u64 = 64 << 30;
+
+/// A value of this type remembers which runs of a file were seen in memory in the current moment. A
+/// file that many read is asked about once a second, not once an answer; what leaves memory sooner
+/// after it was sent from is read by the thread that sends.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    seen: OnceLock<Box<[AtomicU64]>>,
+    moment: AtomicU64,
+}
+
+impl Runs {
+    /// The runs that are noted, a bit each; those of an earlier moment are forgotten.
+    fn current(&self, asset: &Asset) -> Option<&[AtomicU64]> {
+        if asset.length() > LARGEST {
+            return None;
+        }
+        let words = asset.length().div_ceil(RUN * 64);
+        let seen = self.seen.get_or_init(|| (0..words).map(|_| AtomicU64::new(0)).collect());
+        let moment = asset.age().as_nanos() / MOMENT.as_nanos();
+        let moment = u64::try_from(moment).unwrap_or(u64::MAX);
+        if self.moment.swap(moment, Relaxed) != moment {
+            seen.iter().for_each(|word| word.store(0, Relaxed));
+        }
+        Some(seen)
+    }
+}
+
+/// Whether the pages of `span` are in memory, as far as probes of single bytes tell: of the ends of
+/// each run, or else of the span. Never waits. `false` where the file system can't say
 /// (`preadv2(RWF_NOWAIT)` is refused) or the file no longer reaches.
 ///
 /// `mincore(2)` and `cachestat(2)` would need one call, but answer "resident" and EPERM for files
@@ -24,10 +64,25 @@ pub fn resident(asset: &Asset, span: Range<u64>) -> bool {
     let Some(last) = span.end.checked_sub(1).filter(|last| *last >= span.start) else {
         return true;
     };
-    // A short span lies in one run, or in two neighbours that came together.
-    let within_one = usize::from(last - span.start < RUN);
-    let strides = (span.start..last).step_by(STRIDE as usize).skip(within_one);
-    std::iter::once(last).chain(strides).all(|at| probe(asset, at))
+    let seen = asset.runs.current(asset);
+    (span.start / RUN..=last / RUN).all(|run| {
+        let word = seen.and_then(|seen| seen.get(usize::try_from(run / 64).ok()?));
+        let bit = 1 << (run % 64);
+        if word.is_some_and(|word| word.load(Relaxed) & bit != 0) {
+            return true;
+        }
+        let (start, after) = (run * RUN, (run + 1).saturating_mul(RUN));
+        if let Some(word) = word
+            && probe(asset, start)
+            && probe(asset, after.min(asset.length()).saturating_sub(1))
+        {
+            word.fetch_or(bit, Relaxed);
+            return true;
+        }
+        // A short span lies in one piece that was read, or in two that came together.
+        let (start, last) = (start.max(span.start), last.min(after - 1));
+        probe(asset, last) && (last - start < LEAST || probe(asset, start))
+    })
 }
 
 fn probe(asset: &Asset, at: u64) -> bool {

@@ -5,8 +5,8 @@
 mod outgoing;
 mod receiver;
 
-use self::outgoing::{Outgoing, SLICES, WINDOW};
-pub(super) use self::receiver::Sockets;
+use self::outgoing::{Outgoing, PIECE, SLICES};
+pub(super) use self::{outgoing::UNSENT, receiver::Sockets};
 use super::{
     exchange::{Connection, Cut},
     framing::Framing,
@@ -27,8 +27,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// A connection that has sent so much without having to wait lets others have their turn.
-const TURN: usize = WINDOW;
+/// A connection that has sent so much lets others have their turn.
+const TURN: usize = PIECE;
 
 /// How long a closed connection may still send, so that the answer it was given isn't lost to a
 /// reset (RFC 9112 §9.6).
@@ -50,6 +50,8 @@ pub(super) struct Transport {
     alarm: Option<Pin<Box<Sleep>>>,
     /// Bytes sent since this connection last let others have their turn.
     turn: usize,
+    /// Bytes that the socket took since the connection began.
+    given: u64,
     outgoing: Outgoing,
 }
 
@@ -71,6 +73,7 @@ impl Transport {
             lingers_until: None,
             alarm: None,
             turn: 0,
+            given: 0,
             outgoing: Outgoing::default(),
         }
     }
@@ -176,6 +179,7 @@ impl AsyncWrite for Transport {
         match sent {
             Poll::Ready(Ok(sent)) => {
                 this.turn += sent;
+                this.given += sent as u64;
                 Poll::Ready(Ok(sent))
             }
             Poll::Ready(Err(error)) => {

@@ -1,7 +1,10 @@
 //! Films on their way out. Each system call sends bytes that are in memory, of a file that was looked
 //! at a moment before; the last byte of an answer waits until all before it are beyond change.
 
-use super::{Transport, receiver::Receiver};
+use super::{
+    Transport,
+    receiver::{Receiver, Sockets, Turn, Waits},
+};
 use crate::{
     serve::{
         exchange::Cut,
@@ -32,37 +35,39 @@ use tokio::{
 /// Slices written by one call; hyper hands over no more.
 pub(super) const SLICES: usize = 64;
 
-/// The most of a film that one system call is given, in bytes. The more of it a socket takes at once,
-/// the less often its reader has to be woken.
-pub(super) const WINDOW: usize = 4 * 1024 * 1024;
-
-/// The least that is made sure of before a call, where the last one was given little room, in bytes.
-const LEAST: usize = 256 * 1024;
+/// The most of a film that one system call is given, in bytes. While one connection's reader takes in
+/// what it was sent, the others are sent to: longer pieces have the two contend for one socket.
+pub(super) const PIECE: usize = 256 * 1024;
 
 /// The largest span that is fetched from a disk before any of it is sent, and how much behind it is
 /// read ahead meanwhile, in bytes.
 const FETCH: u64 = 128 * 1024;
 const AHEAD: u64 = 512 * 1024;
 
+/// What waits unsent in a socket before it takes more, in bytes: enough to have more at hand when the
+/// client makes room, and not megabytes of kernel memory for each that is slow.
+pub(in crate::serve) const UNSENT: u32 = 128 * 1024;
+
 /// An answer longer than this leaves by `sendfile`, a shorter one by vectored writes, which copy into
 /// the socket, the head with the first. Where the two cost the same was measured (`versus`).
-const LENT: u64 = 2 * 1024 * 1024;
+const LENT: u64 = 256 * 1024;
 
-/// An answer of so many bytes is one copy of some microseconds: nothing of it is held back, and a file
-/// that was looked at so lately, when its request came in, is not looked at again.
+/// An answer of so many bytes is one copy of some microseconds: nothing of it is held back.
 const SHORT: u64 = 16 * 1024;
-const LATELY: Duration = Duration::from_micros(100);
 
-/// What an answer longer than this leaves mapped of the film is let go of, or a film that is streamed
-/// would count as memory of the process.
-const VIEWED: u64 = 256 * 1024;
+/// A file that was looked at so lately, for whichever answer, is not looked at again before a piece is
+/// sent; but before the byte that was held back it is.
+const LATELY: Duration = Duration::from_millis(1);
+const JUST_NOW: Duration = Duration::from_micros(20);
 
 /// A file whose time has changed and whose length has not is looked at again after this long, so
 /// often: an append sets the time a moment before the length.
 const SECOND_LOOK: Duration = Duration::from_millis(20);
 const SECOND_LOOKS: u8 = 3;
 
-/// How soon a receiver on this machine is asked again how much it has read, at first and at last.
+/// A receiver on this machine that has not read to the end is asked so often with nothing but the turns
+/// of others in between, and then after pauses of so long, at first and at last.
+const EAGER: u32 = 12;
 const SOON: Duration = Duration::from_millis(1);
 const LATE: Duration = Duration::from_millis(50);
 
@@ -73,21 +78,29 @@ pub(super) struct Outgoing {
     /// Whether `sendfile` lent the socket pages of a file that may still wait there, or at the
     /// receiver: what is written to the file shows in them.
     lent: bool,
-    /// Whether the socket keeps what doesn't fill a segment (TCP_CORK), so that the calls that an
-    /// answer takes leave no trace in how it is cut into segments.
-    corked: bool,
     /// Whether the socket was told to take bytes only when none wait in it.
     draining: bool,
-    /// How much the next call is given at most; 0 before the first.
-    window: usize,
     /// A fetch under way, and then the end of what it fetched in the file.
     fetch: Option<OffRuntime<u64>>,
     pause: Option<Pin<Box<Sleep>>>,
     /// How often a file that may be about to grow was looked at again.
     second_looks: u8,
-    /// What the receiver had not read when it was last asked, since when, and how soon it is asked
-    /// again.
-    unread: Option<(u64, Instant, Duration)>,
+    /// What the receiver had not read when it was last asked.
+    unread: Option<Unread>,
+    /// The wait for a turn to ask it, and then the turn.
+    waits: Option<Pin<Box<Waits>>>,
+    turn: Option<Turn>,
+}
+
+/// A value of this type is what a receiver on this machine had not read when it was last asked.
+struct Unread {
+    bytes: u64,
+    /// Since when it has read nothing.
+    since: Instant,
+    /// How often it was asked.
+    asked: u32,
+    /// How long until it is asked again.
+    pause: Duration,
 }
 
 impl Transport {
@@ -105,16 +118,9 @@ impl Transport {
         let by = self.way(next);
         ready!(self.poll_beyond_change(cx, next))?;
         ready!(self.poll_resident(cx, next))?;
-        let looked_at = next.answer <= SHORT
-            && !next.asset.remote()
-            && next.asset.settles_in().is_none()
-            && next.exchange.age() < LATELY;
-        if !looked_at {
-            ready!(self.poll_unharmed(cx, next))?;
-        }
+        ready!(self.poll_unharmed(cx, next))?;
         let before: usize = slices[..at].iter().map(|slice| slice.len()).sum();
         if by == SentBy::Sendfile {
-            self.cork(!next.live)?;
             if at > 0 {
                 return self.poll_try(cx, before, |stream| write(stream, &slices[..at], true));
             }
@@ -127,7 +133,6 @@ impl Transport {
                 }
                 Ok(sent) => {
                     self.outgoing.lent = true;
-                    self.learn_window(sent, length);
                     settle(&mut loans, sent, by);
                     return Poll::Ready(Ok(sent));
                 }
@@ -143,22 +148,11 @@ impl Transport {
         let slices = &gathered[..=at];
         let sent = ready!(self.poll_try(cx, before + length, |to| write(to, slices, more)))?;
         let of_loan = sent.saturating_sub(before);
-        self.learn_window(of_loan, length);
-        if next.answer > VIEWED {
+        if next.answer > LENT {
             next.asset.mapping().forget(next.span(of_loan));
         }
         settle(&mut loans, of_loan, SentBy::Writev);
         Poll::Ready(Ok(sent))
-    }
-
-    /// Notes how many bytes of `given` a call took: the next is given no more than it may take.
-    fn learn_window(&mut self, taken: usize, given: usize) {
-        let twice = if taken < given { taken * 2 } else { self.window() * 2 };
-        self.outgoing.window = twice.clamp(LEAST, WINDOW);
-    }
-
-    fn window(&self) -> usize {
-        if self.outgoing.window == 0 { WINDOW } else { self.outgoing.window }
     }
 
     /// How the next bytes of `next` leave.
@@ -187,20 +181,20 @@ impl Transport {
         let held_back = usize::from(next.last && next.left() > 1 && next.answer > SHORT);
         let in_memory = next.resident.saturating_sub(next.span(0).start);
         let in_memory = usize::try_from(in_memory).unwrap_or(usize::MAX);
-        (next.left() - held_back).min(self.window()).min(in_memory)
+        (next.left() - held_back).min(PIECE).min(in_memory)
     }
 
     /// Ready when the next bytes of `next` are in memory.
     fn poll_resident(&mut self, cx: &mut Context<'_>, next: &mut Loan) -> Poll<io::Result<()>> {
         let metrics = &next.exchange.app().metrics;
         if self.outgoing.fetch.is_none() {
-            let window = next.span(next.left().min(self.window()));
-            if next.resident > window.start {
+            let piece = next.span(next.left().min(PIECE));
+            if next.resident > piece.start {
                 return Poll::Ready(Ok(()));
             }
-            if !next.asset.remote() && residency::resident(&next.asset, window.clone()) {
+            if !next.asset.remote() && residency::resident(&next.asset, piece.clone()) {
                 metrics.windows_resident.inc();
-                next.resident = window.end;
+                next.resident = piece.end;
                 return Poll::Ready(Ok(()));
             }
         }
@@ -218,60 +212,95 @@ impl Transport {
         if !is_last_byte(next) {
             return Poll::Ready(Ok(()));
         }
-        // Also where `sendfile` turned out not to work: the end of the answer must not wait for more.
-        self.cork(false)?;
         if !self.outgoing.lent {
             return Poll::Ready(Ok(()));
         }
+        let receiver = self.outgoing.receiver.unwrap_or(Receiver::Elsewhere);
+        let sockets = &next.exchange.app().sockets;
         loop {
             ready!(self.poll_pause(cx));
-            let receiver = self.outgoing.receiver.unwrap_or(Receiver::Elsewhere);
-            match receiver.unread(&next.exchange.app().sockets)? {
+            ready!(self.poll_turn(cx, receiver, sockets));
+            match receiver.unread(self.given, sockets)? {
                 Some(0) => break,
-                Some(unread) => self.wait_for_reader(unread)?,
+                Some(bytes) => ready!(self.poll_reader(cx, bytes))?,
                 None => {
                     ready!(self.poll_drained(cx))?;
                     break;
                 }
             }
         }
+        self.outgoing.turn = None;
         self.outgoing.lent = false;
         self.outgoing.unread = None;
         Poll::Ready(Ok(()))
     }
 
-    /// Sets the pause after which a receiver on this machine is asked again; fails if it has not read
-    /// for the write time-out.
-    fn wait_for_reader(&mut self, unread: u64) -> io::Result<()> {
-        let now = Instant::now();
-        let (since, soon) = match self.outgoing.unread {
-            Some((before, since, soon)) if before == unread => (since, (soon * 2).min(LATE)),
-            _ => (now, SOON),
-        };
-        if now - since > self.limits.write_timeout {
-            return Err(io::ErrorKind::TimedOut.into());
+    /// Ready when `receiver` may be asked how much it has read.
+    ///
+    /// Those of this machine come to the ends of their answers about in the order in which they were
+    /// sent to, so one is asked until it has, and the others wait for their turn. Whoever stops
+    /// reading loses its turn, and is asked from time to time.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, of: Receiver, sockets: &Sockets) -> Poll<()> {
+        let outgoing = &mut self.outgoing;
+        if of == Receiver::Elsewhere || outgoing.turn.is_some() || outgoing.unread.is_some() {
+            return Poll::Ready(());
         }
-        self.outgoing.unread = Some((unread, since, soon));
-        self.outgoing.pause = Some(Box::pin(sleep(soon)));
-        Ok(())
+        let Some(waits) = &mut outgoing.waits else {
+            outgoing.waits = Some(Box::pin(sockets.turn()));
+            // What was sent a moment ago has not been read; others may be sent to meanwhile.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        outgoing.turn = Some(ready!(waits.as_mut().poll(cx)));
+        outgoing.waits = None;
+        Poll::Ready(())
+    }
+
+    /// Has a receiver on this machine asked again: soon, then after pauses, and after longer ones once it
+    /// has stopped reading. Fails if it has not read for the write time-out.
+    fn poll_reader(&mut self, cx: &mut Context<'_>, bytes: u64) -> Poll<io::Result<()>> {
+        let now = Instant::now();
+        let unread = match self.outgoing.unread.take() {
+            None => Unread { bytes, since: now, asked: 1, pause: SOON },
+            Some(last) if last.bytes != bytes => {
+                Unread { bytes, since: now, asked: last.asked + 1, pause: SOON }
+            }
+            Some(last) if last.asked < EAGER => Unread { asked: last.asked + 1, ..last },
+            Some(last) => {
+                self.outgoing.turn = None;
+                Unread { pause: (last.pause * 2).min(LATE), ..last }
+            }
+        };
+        if now - unread.since > self.limits.write_timeout {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let Unread { asked, pause, .. } = *self.outgoing.unread.insert(unread);
+        if asked < EAGER {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.outgoing.pause = Some(Box::pin(sleep(pause)));
+        Poll::Ready(Ok(()))
     }
 
     /// Ready when all bytes given to the socket are on their way.
     fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.outgoing.draining {
             self.outgoing.draining = true;
-            // Of TCP_NOTSENT_LOWAT, 1 means that the socket is writable when nothing is unsent, 0 is
-            // the system's default.
+            // Of TCP_NOTSENT_LOWAT, 1 means that the socket is writable when nothing is unsent.
             SockRef::from(&self.stream).set_tcp_notsent_lowat(1)?;
         }
         ready!(self.poll_try(cx, 0, |stream| is_writable(stream).map(|()| 0)))?;
         self.outgoing.draining = false;
-        SockRef::from(&self.stream).set_tcp_notsent_lowat(0)?;
+        SockRef::from(&self.stream).set_tcp_notsent_lowat(UNSENT)?;
         Poll::Ready(Ok(()))
     }
 
     /// Looks at the file behind `next`: ready when it may be sent, or must not be.
     fn poll_unharmed(&mut self, cx: &mut Context<'_>, next: &Loan) -> Poll<io::Result<()>> {
+        if next.asset.was_looked_at(lately(next)) {
+            return Poll::Ready(Ok(()));
+        }
         loop {
             ready!(self.poll_pause(cx));
             if let Some(soon) = next.asset.settles_in() {
@@ -305,14 +334,6 @@ impl Transport {
         Poll::Ready(())
     }
 
-    fn cork(&mut self, corked: bool) -> io::Result<()> {
-        if self.outgoing.corked != corked {
-            SockRef::from(&self.stream).set_tcp_cork(corked)?;
-            self.outgoing.corked = corked;
-        }
-        Ok(())
-    }
-
     /// Does `work`, which gives `wanted` bytes to the socket, once: when it took less, the next
     /// attempt waits until it has room again.
     fn poll_try(
@@ -340,6 +361,18 @@ impl Transport {
     }
 }
 
+/// How old a look at the file may be that the next bytes of `next` are sent upon. The last byte says
+/// that all before it is true.
+fn lately(next: &Loan) -> Duration {
+    if next.left() > 1 && next.answer > SHORT {
+        LATELY
+    } else if next.answer <= SHORT {
+        JUST_NOW
+    } else {
+        Duration::ZERO
+    }
+}
+
 /// Whether `next` has come down to the byte that its answer held back.
 fn is_last_byte(next: &Loan) -> bool {
     next.last && next.left() == 1
@@ -352,7 +385,7 @@ fn fetch(next: &Loan) -> OffRuntime<u64> {
     let wanted = all.start..all.end.min(boundary);
     let ahead = wanted.end..all.end.min(wanted.end.saturating_add(AHEAD));
     let (asset, exchange, viewed) =
-        (next.asset.clone(), next.exchange.clone(), next.answer <= VIEWED);
+        (next.asset.clone(), next.exchange.clone(), next.answer <= LENT);
     OffRuntime::start(move || {
         residency::fetch(&asset, wanted.clone(), ahead).inspect_err(|_| {
             let shrank = matches!(asset.drift(), Ok(Drift::Shrank));

@@ -6,7 +6,7 @@ use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkP
 use netlink_packet_sock_diag::{
     SockDiagMessage,
     constants::{AF_INET, AF_INET6, IPPROTO_TCP, TCP_LISTEN},
-    inet::{ExtensionFlags, InetRequest, SocketId, StateFlags},
+    inet::{ExtensionFlags, InetRequest, SocketId, StateFlags, nlas::Nla},
 };
 use rustix::{
     io::Errno,
@@ -19,18 +19,30 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     os::fd::OwnedFd,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 /// A value of this type is the kernel's table of TCP sockets, as far as this process may see it: its
-/// network namespace (sock_diag(7)).
-pub(in crate::serve) struct Sockets(io::Result<Mutex<Asking>>);
+/// network namespace (sock_diag(7)); and the turns of those who ask it again and again.
+pub(in crate::serve) struct Sockets {
+    table: io::Result<Mutex<Asking>>,
+    turns: Arc<Semaphore>,
+}
 
-/// A value of this type asks the kernel one question after the other.
+/// A value of this type is a connection's turn to ask, until it is dropped.
+pub(super) type Turn = Option<OwnedSemaphorePermit>;
+
+/// The wait for a turn; those who began to wait first have theirs first.
+pub(super) type Waits = dyn Future<Output = Turn> + Send;
+
+/// The socket that questions are asked through, one at a time.
 struct Asking {
     socket: OwnedFd,
-    /// The number of the last question, which its answer bears.
+    /// The number of the last question.
     number: u32,
 }
 
@@ -51,30 +63,21 @@ impl Receiver {
         let addresses = stream.local_addr().and_then(|own| Ok((own, stream.peer_addr()?)));
         let Ok((own, peer)) = addresses else { return Receiver::Hidden };
         let (own, peer) = (canonical(own), canonical(peer));
-        match sockets.queues(peer, own) {
+        match sockets.read(peer, own) {
             Ok(Some(_)) => Receiver::Here { own, peer },
             _ if own.ip() == peer.ip() || peer.ip().is_loopback() => Receiver::Hidden,
             _ => Receiver::Elsewhere,
         }
     }
 
-    /// Bytes given to the socket that its receiver has not read, 0 only if there are none; what has
-    /// arrived and is not acknowledged counts twice. `None` where only the receiver's machine knows.
-    pub(super) fn unread(&self, sockets: &Sockets) -> io::Result<Option<u64>> {
+    /// How many of the `given` bytes that the connection's socket has taken so far the receiver has not
+    /// read. `None` where only the receiver's machine knows.
+    pub(super) fn unread(&self, given: u64, sockets: &Sockets) -> io::Result<Option<u64>> {
         let Receiver::Here { own, peer } = *self else { return Ok(None) };
-        // The sender first: what it has no more is at the receiver. The other way round, bytes that
-        // arrive between the two questions would be in neither answer.
-        let sent = sockets.queues(own, peer)?.map_or(0, |sender| sender.unacknowledged);
         // A socket that is gone takes nothing more: what is sent next will fail.
-        let arrived = sockets.queues(peer, own)?.map_or(0, |receiver| receiver.unread);
-        Ok(Some(u64::from(sent) + u64::from(arrived)))
+        let read = sockets.read(peer, own)?.unwrap_or(given);
+        Ok(Some(given.saturating_sub(read)))
     }
-}
-
-/// The lengths of a connected socket's queues, in bytes.
-struct Queues {
-    unread: u32,
-    unacknowledged: u32,
 }
 
 impl Sockets {
@@ -83,23 +86,33 @@ impl Sockets {
         let protocol = Some(netlink::SOCK_DIAG);
         let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol);
         let asking = socket.map(|socket| Mutex::new(Asking { socket, number: 0 }));
-        Sockets(asking.map_err(io::Error::from))
+        Sockets { table: asking.map_err(io::Error::from), turns: Arc::new(Semaphore::new(1)) }
     }
 
-    /// The queues of the socket at `from` that is connected with `to`; `None` if there is none.
+    pub(super) fn turn(&self) -> impl Future<Output = Turn> + Send + use<> {
+        let turns = self.turns.clone();
+        async move { turns.acquire_owned().await.ok() }
+    }
+
+    /// How many bytes were read from the socket at `from` that is connected with `to`; `None` if there
+    /// is none.
     ///
     /// The kernel answers while it takes the question, so nothing waits here.
-    fn queues(&self, from: SocketAddr, to: SocketAddr) -> io::Result<Option<Queues>> {
-        let asking = self.0.as_ref().map_err(|error| io::Error::from(error.kind()))?;
+    fn read(&self, from: SocketAddr, to: SocketAddr) -> io::Result<Option<u64>> {
+        let asking = self.table.as_ref().map_err(|error| io::Error::from(error.kind()))?;
         let answer = asking.lock().unwrap_or_else(PoisonError::into_inner).ask(from, to)?;
         match answer {
             NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
-                let found = &found.header;
-                // Where no connected socket is found, a listening one is as good to the kernel.
-                Ok((found.state != TCP_LISTEN).then_some(Queues {
-                    unread: found.recv_queue,
-                    unacknowledged: found.send_queue,
-                }))
+                // Where no connected socket is found, a listening one is as good to the kernel; of one
+                // that was closed, and only waits for its time to be over, it tells no counts.
+                let received = found.nlas.iter().find_map(|attribute| match attribute {
+                    Nla::TcpInfo(info) if found.header.state != TCP_LISTEN => {
+                        Some(info.bytes_received)
+                    }
+                    _ => None,
+                });
+                let unread = u64::from(found.header.recv_queue);
+                Ok(received.map(|received| received.saturating_sub(unread)))
             }
             NetlinkPayload::Error(error) if error.raw_code() == -Errno::NOENT.raw_os_error() => {
                 Ok(None)
@@ -143,7 +156,7 @@ fn question(from: SocketAddr, to: SocketAddr, number: u32) -> Vec<u8> {
     let request = InetRequest {
         family: if from.is_ipv4() { AF_INET } else { AF_INET6 },
         protocol: IPPROTO_TCP,
-        extensions: ExtensionFlags::empty(),
+        extensions: ExtensionFlags::INFO,
         states: StateFlags::all(),
         socket_id,
     };
@@ -177,21 +190,20 @@ mod tests {
         let sockets = Sockets::open();
         let receiver = Receiver::of(&stream, &sockets);
         assert!(matches!(receiver, Receiver::Here { .. }), "{receiver:?}");
-        assert_eq!(receiver.unread(&sockets).unwrap(), Some(0));
+        assert_eq!(receiver.unread(0, &sockets).unwrap(), Some(0));
         // More than the reader's socket takes: the rest waits in the sender's.
         let mut given = 0;
         stream.writable().await.unwrap();
         while let Ok(taken) = stream.try_write(&[7; 64 * 1024]) {
             given += taken;
         }
-        assert!(receiver.unread(&sockets).unwrap() >= Some(given as u64));
+        assert_eq!(receiver.unread(given as u64, &sockets).unwrap(), Some(given as u64));
         let mut read = vec![0; given];
-        reader.read_exact(&mut read).unwrap();
-        // What acknowledges the last of it may still be on its way.
-        while receiver.unread(&sockets).unwrap() != Some(0) {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(Receiver::Elsewhere.unread(&sockets).unwrap(), None);
+        reader.read_exact(&mut read[..given - 1]).unwrap();
+        assert_eq!(receiver.unread(given as u64, &sockets).unwrap(), Some(1));
+        reader.read_exact(&mut read[given - 1..]).unwrap();
+        assert_eq!(receiver.unread(given as u64, &sockets).unwrap(), Some(0));
+        assert_eq!(Receiver::Elsewhere.unread(given as u64, &sockets).unwrap(), None);
     }
 
     #[tokio::test]
@@ -201,7 +213,7 @@ mod tests {
         let (stream, _) = listener.accept().await.unwrap();
         let sockets = Sockets::open();
         let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-        let asking = sockets.0.as_ref().unwrap().lock().unwrap();
+        let asking = sockets.table.as_ref().unwrap().lock().unwrap();
         send(&asking.socket, &question(nobody, nobody, 0), SendFlags::empty()).unwrap();
         drop(asking);
         assert!(matches!(Receiver::of(&stream, &sockets), Receiver::Here { .. }));
