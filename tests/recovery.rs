@@ -28,7 +28,7 @@ const LENGTH: usize = 3_000_000;
 
 fn kills() -> u64 {
     let asked = std::env::var("REELMAP_KILLS").ok().and_then(|kills| kills.parse::<u64>().ok());
-    asked.map_or(KILLS, |kills| kills.div_ceil(3))
+    asked.map_or(KILLS, |kills| kills.div_ceil(4))
 }
 
 /// A number below `most` that no two rounds share, and that is the same in each run.
@@ -218,6 +218,65 @@ fn parts_are_kept_as_far_as_they_had_come() {
     }
 }
 
+/// Sends whole files until the server is gone; the names of those that it said it had.
+fn send_files(address: SocketAddr, writer: u64, round: u64) -> Vec<String> {
+    let mut stored = Vec::new();
+    for number in 0.. {
+        let name = format!("{round}-{writer}-{number}");
+        let body = file(&name);
+        let head = format!("PUT /{name} HTTP/1.1\r\nHost: a\r\nContent-Length: {}", body.len());
+        let Ok(mut stream) = TcpStream::connect(address) else { break };
+        let mut status = [0; 12];
+        let sent = stream.write_all(&[head.as_bytes(), b"\r\n\r\n", &body].concat());
+        if sent.and_then(|()| stream.read_exact(&mut status)).is_err() {
+            break;
+        }
+        assert_eq!(&status, b"HTTP/1.1 201");
+        stored.push(name);
+    }
+    stored
+}
+
+/// The bytes of the file of that name.
+fn file(name: &str) -> Vec<u8> {
+    let seed = name.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
+    noise(seed, 1 + drawn(seed, 40_000))
+}
+
+#[test]
+fn a_file_has_its_name_when_it_is_whole_and_keeps_it_once_that_was_said() {
+    let root = tempfile::tempdir().unwrap();
+    for round in 0..kills() {
+        let program = serve(root.path());
+        let address = program.address;
+        let stored = thread::scope(|scope| {
+            let writers =
+                (0..4).map(|writer| scope.spawn(move || send_files(address, writer, round)));
+            let writers: Vec<_> = writers.collect();
+            let some = 1 + drawn(round, 20);
+            let done = || names(root.path()).iter().filter(|name| !name.starts_with('.')).count();
+            until("some files are there", || done() >= some);
+            program.signal(rustix::process::Signal::KILL);
+            program.ended();
+            writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect::<Vec<_>>()
+        });
+        drop(serve(root.path()));
+        let there = names(root.path());
+        for name in &stored {
+            assert!(there.contains(name), "round {round}: {name} is lost");
+        }
+        for name in there {
+            let stored = fs::read(root.path().join(&name)).unwrap();
+            let whole = file(name.trim_start_matches('.').split('.').next().unwrap());
+            let hidden = name.starts_with('.');
+            assert!(stored == whole || hidden, "round {round}: {name}, {}", stored.len());
+            let begun = name.ends_with(".reelmap-record") || whole.starts_with(&stored);
+            assert!(begun, "round {round}: {name} is not what was sent");
+            fs::remove_file(root.path().join(name)).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_was_left_is_said_in_the_log() {
     let root = tempfile::tempdir().unwrap();
@@ -243,10 +302,13 @@ fn what_is_no_record_is_left_alone() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join(".film.reelmap-record"), "what is this?").unwrap();
     fs::write(root.path().join(".film.reelmap"), "film").unwrap();
+    // Neither is this, but nothing is beside it: somebody was killed who had just made it.
     fs::write(root.path().join(".other.reelmap-record"), "").unwrap();
     let program = serve(root.path());
     assert_eq!(program.connect().ask("GET /film HTTP/1.1").status, 404);
-    assert_eq!(names(root.path()).len(), 3);
+    let mut names = names(root.path());
+    names.sort();
+    assert_eq!(names, [".film.reelmap", ".film.reelmap-record"]);
 }
 
 #[test]

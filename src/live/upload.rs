@@ -182,7 +182,12 @@ impl Upload {
         census: &Arc<Census>,
     ) -> io::Result<Option<Upload>> {
         let [bytes, record] = hidden(place.name());
-        let (record, read) = Record::read(plot.open(&record)?)?;
+        let file = plot.open(&record)?;
+        // Killed in the moment in which it was begun.
+        if file.metadata()?.len() == 0 && plot.kind(&bytes)?.is_none() {
+            return Ok(None);
+        }
+        let (record, read) = Record::read(file)?;
         let file = match plot.open(&bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
