@@ -38,6 +38,35 @@ fn assert_serves(client: &mut Client) {
 /// Half of a request.
 const HALF: &str = "GET / HTTP/1.1\r\nHost: te";
 
+/// Whoever waits for a reader before the end of its answer waits for no other reader.
+#[test]
+fn who_stops_reading_holds_up_the_end_of_no_other_answer() {
+    let (folder, film) = film();
+    let server = Server::start(folder.path(), &[]);
+    // The sockets hold what these have not read, but for the last byte.
+    const READ: usize = 200_000;
+    let range = |number: usize| number << 20..(number << 20) + 350_000;
+    let mut stopped: Vec<_> = (0..8).map(|number| (number, server.connect())).collect();
+    let ask = |client: &mut Client, span: &std::ops::Range<usize>| {
+        let (first, last) = (span.start, span.end - 1);
+        client.request(&format!("GET /film.mp4 HTTP/1.1\nRange: bytes={first}-{last}"));
+    };
+    for (number, client) in &mut stopped {
+        ask(client, &range(*number));
+        assert_eq!(client.head().expect("an answer").0, 206);
+        assert!(client.body(READ) == film[range(*number)][..READ]);
+    }
+    let mut reader = server.connect();
+    for number in 10..30 {
+        ask(&mut reader, &range(number));
+        assert!(reader.response("GET").body == film[range(number)]);
+    }
+    for (number, client) in &mut stopped {
+        let left = range(*number).len() - READ;
+        assert!(client.body(left) == film[range(*number)][READ..]);
+    }
+}
+
 #[test]
 fn connections_over_the_limit_wait_and_are_served_later() {
     let folder = nothing();

@@ -309,6 +309,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_look_counts_for_as_long_as_the_asker_says() {
+        let of_age = |file: File, age| {
+            file.set_modified(SystemTime::now() - age).unwrap();
+            Asset::new(file, &Arc::default()).unwrap()
+        };
+        let (long_ago, moment) = (Duration::from_secs(60), Duration::from_secs(600));
+        let asset = of_age(tempfile::tempfile().unwrap(), long_ago);
+        assert!(!asset.was_looked_at(moment), "nobody looked");
+        assert_eq!(asset.drift().unwrap(), Drift::None);
+        assert!(asset.was_looked_at(moment));
+        assert!(!asset.was_looked_at(Duration::ZERO));
+        assert!(!asset.was_looked_at(Duration::from_nanos(1)), "it takes longer to ask");
+
+        let file = tempfile::tempfile().unwrap();
+        let rewritten = of_age(file.try_clone().unwrap(), long_ago);
+        file.set_modified(SystemTime::now()).unwrap();
+        assert_eq!(rewritten.drift().unwrap(), Drift::Touched);
+        assert!(!rewritten.was_looked_at(moment), "a look that saw a change is none");
+
+        let unsettled = of_age(tempfile::tempfile().unwrap(), Duration::ZERO);
+        unsettled.drift().unwrap();
+        assert_eq!(unsettled.was_looked_at(moment), unsettled.settles_in().is_none());
+        let growing = Asset::growing(tempfile::tempfile().unwrap(), 10, &Arc::default()).unwrap();
+        growing.drift().unwrap();
+        assert!(!growing.was_looked_at(moment));
+    }
+
+    #[test]
     fn what_was_just_written_settles_and_what_is_old_has() {
         let now = SystemTime::now();
         let day = Duration::from_secs(86_400);

@@ -38,15 +38,15 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// The runs that are noted, a bit each; those of an earlier moment are forgotten.
-    fn current(&self, asset: &Asset) -> Option<&[AtomicU64]> {
-        if asset.length() > LARGEST {
+    /// The runs that are noted, a bit each, of a file of `length` bytes that has been open for `age`; those
+    /// of an earlier moment are forgotten. `None` of a file that is too large.
+    fn current(&self, length: u64, age: Duration) -> Option<&[AtomicU64]> {
+        if length > LARGEST {
             return None;
         }
-        let words = asset.length().div_ceil(RUN * 64);
+        let words = length.div_ceil(RUN * 64);
         let seen = self.seen.get_or_init(|| (0..words).map(|_| AtomicU64::new(0)).collect());
-        let moment = asset.age().as_nanos() / MOMENT.as_nanos();
-        let moment = u64::try_from(moment).unwrap_or(u64::MAX);
+        let moment = age.as_secs() / MOMENT.as_secs();
         if self.moment.swap(moment, Relaxed) != moment {
             seen.iter().for_each(|word| word.store(0, Relaxed));
         }
@@ -56,7 +56,7 @@ impl Runs {
 
 /// Whether the pages of `span` are in memory, as far as probes of single bytes tell: of the ends of
 /// each run, or else of the span. Never waits. `false` where the file system can't say
-/// (`preadv2(RWF_NOWAIT)` is refused) or the file no longer reaches.
+/// (`preadv2(RWF_NOWAIT)` is refused), and in runs that the file doesn't reach.
 ///
 /// `mincore(2)` and `cachestat(2)` would need one call, but answer "resident" and EPERM for files
 /// that the process may not write.
@@ -64,7 +64,7 @@ pub fn resident(asset: &Asset, span: Range<u64>) -> bool {
     let Some(last) = span.end.checked_sub(1).filter(|last| *last >= span.start) else {
         return true;
     };
-    let seen = asset.runs.current(asset);
+    let seen = asset.runs.current(asset.length(), asset.age());
     (span.start / RUN..=last / RUN).all(|run| {
         let word = seen.and_then(|seen| seen.get(usize::try_from(run / 64).ok()?));
         let bit = 1 << (run % 64);
@@ -120,4 +120,38 @@ fn read(asset: &Asset, span: Range<u64>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs::File, sync::Arc};
+
+    #[test]
+    fn a_run_that_was_seen_counts_for_a_moment() {
+        let runs = Runs::default();
+        let seen = |millis| {
+            let words = runs.current(RUN * 65, Duration::from_millis(millis)).unwrap();
+            words.iter().map(|word| word.load(Relaxed)).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(100), [0, 0]);
+        runs.current(RUN * 65, Duration::from_millis(200)).unwrap()[1].fetch_or(1, Relaxed);
+        assert_eq!(seen(900), [0, 1]);
+        assert_eq!(seen(1000), [0, 0]);
+        assert!(Runs::default().current(LARGEST + 1, Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn what_was_just_written_is_in_memory_and_noted_by_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("film");
+        std::fs::write(&path, vec![7; 3 * RUN as usize + 5]).unwrap();
+        let asset = Asset::new(File::open(&path).unwrap(), &Arc::default()).unwrap();
+        assert!(resident(&asset, RUN + 10..2 * RUN + 10));
+        let noted = asset.runs.current(asset.length(), asset.age()).unwrap()[0].load(Relaxed);
+        assert!(noted == 0b110 || noted == 0, "{noted:b}");
+        assert!(resident(&asset, 3 * RUN..asset.length()));
+        assert!(resident(&asset, 0..0));
+        assert!(!resident(&asset, 4 * RUN..4 * RUN + 10), "past the end");
+    }
 }

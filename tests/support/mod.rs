@@ -230,6 +230,15 @@ impl Client {
         Some((status, headers))
     }
 
+    /// Receives `length` bytes of a body whose head was received.
+    pub fn body(&mut self, length: usize) -> Vec<u8> {
+        let ahead = self.ahead.len().min(length);
+        let mut body: Vec<u8> = self.ahead.drain(..ahead).collect();
+        body.resize(length, 0);
+        self.stream.read_exact(&mut body[ahead..]).unwrap();
+        body
+    }
+
     /// Receives what comes next; a process that was stopped and goes on is told of an interruption.
     pub fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
