@@ -29,11 +29,6 @@ impl Writer {
         &self.upload
     }
 
-    /// How many bytes it wrote.
-    pub fn written(&self) -> u64 {
-        self.at - self.start
-    }
-
     /// Writes `frames` where they belong, and tells the readers. What was written before it failed is
     /// told, too. The frames are left, empty, to be freed by the thread that made them.
     pub fn write(&mut self, frames: &mut [Bytes]) -> io::Result<()> {
