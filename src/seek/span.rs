@@ -161,6 +161,12 @@ impl Film<'_> {
         }
         let to = to.filter(|to| duration.is_none_or(|end| *to < end));
         let found = self.index.find(self.source, from)?.ok_or_else(past)?;
+        let first = found.frame.time;
+        if to.is_some_and(|to| to <= first) {
+            let why =
+                format!("the film shows nothing in that range: the next frame is at {first} s");
+            return Err(Unsent::Unsatisfiable(why));
+        }
         let bytes = self.index.span(self.source, from, to)?.ok_or_else(past)?;
         let end = match to {
             None => duration,

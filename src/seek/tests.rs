@@ -141,6 +141,22 @@ fn ranges_of_times_that_show_nothing() {
 }
 
 #[test]
+fn a_range_before_the_first_frame_shows_nothing() {
+    let (index, bytes) = film("no-cues.mkv");
+    let film = Film { index: &*index, source: &bytes };
+    match film.span(&TimeRange::parse("npt=-.02").unwrap()) {
+        Err(Unsent::Unsatisfiable(why)) => {
+            assert!(why.contains("next frame is at 0.021 s"), "{why}")
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        film.span(&TimeRange::parse("npt=-.03").unwrap()).unwrap().from,
+        Time::new(21, 1000)
+    );
+}
+
+#[test]
 fn what_is_no_range_of_times() {
     for range in [
         "",
