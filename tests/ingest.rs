@@ -156,6 +156,7 @@ fn what_is_deleted_is_gone() {
     assert_eq!(server.get("/live/a/film").status, 404);
     assert_eq!(server.ask("DELETE /live/a/film HTTP/1.1").status, 404);
     assert_eq!(server.ask("DELETE /live/none/film HTTP/1.1").status, 404);
+    assert_eq!(names(&root.path().join("live")), ["a"]);
 }
 
 #[test]

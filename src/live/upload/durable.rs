@@ -124,6 +124,7 @@ mod tests {
         drop(syncing);
         upload.sync().unwrap();
         assert_eq!(kept(&record), [(0, 6), (50, 53)]);
+        assert!(upload.progress().claims.iter().all(|claim| claim.synced == claim.written));
         second.write(&mut ["d".into()]).unwrap();
         streams.leave(second, false).unwrap();
         assert_eq!(kept(&record), [(0, 6), (50, 54)]);
