@@ -66,10 +66,15 @@ const SECOND_LOOK: Duration = Duration::from_millis(20);
 const SECOND_LOOKS: u8 = 3;
 
 /// A receiver on this machine that has not read to the end is asked so often with nothing but the turns
-/// of others in between, and then after pauses of so long, at first and at last.
+/// of others in between, and then after pauses of so long, at first and at last; one that stands still
+/// in the end more seldom.
 const EAGER: u32 = 12;
 const SOON: Duration = Duration::from_millis(1);
 const LATE: Duration = Duration::from_millis(50);
+const SELDOM: Duration = Duration::from_secs(1);
+
+/// So long the turn to ask is kept at most, however steadily the receiver reads.
+const TURN: Duration = Duration::from_millis(20);
 
 /// A value of this type is how far a connection is with what it sends of films.
 #[derive(Default)]
@@ -95,6 +100,8 @@ pub(super) struct Outgoing {
 /// A value of this type is what a receiver on this machine had not read when it was last asked.
 struct Unread {
     bytes: u64,
+    /// When it was first asked.
+    begun: Instant,
     /// Since when it has read nothing.
     since: Instant,
     /// How often it was asked.
@@ -260,17 +267,18 @@ impl Transport {
     /// has stopped reading. Fails if it has not read for the write time-out.
     fn poll_reader(&mut self, cx: &mut Context<'_>, bytes: u64) -> Poll<io::Result<()>> {
         let now = Instant::now();
-        let unread = match self.outgoing.unread.take() {
-            None => Unread { bytes, since: now, asked: 1, pause: SOON },
-            Some(last) if last.bytes != bytes => {
-                Unread { bytes, since: now, asked: last.asked + 1, pause: SOON }
-            }
-            Some(last) if last.asked < EAGER => Unread { asked: last.asked + 1, ..last },
-            Some(last) => {
-                self.outgoing.turn = None;
-                Unread { pause: (last.pause * 2).min(LATE), ..last }
-            }
-        };
+        let first = Unread { bytes, begun: now, since: now, asked: 0, pause: SOON };
+        let last = self.outgoing.unread.take().unwrap_or(first);
+        let stands = last.bytes == bytes;
+        let mut unread = Unread { bytes, asked: last.asked + 1, ..last };
+        if !stands {
+            unread.since = now;
+        }
+        if unread.asked > EAGER && (stands || now - unread.begun > TURN) {
+            self.outgoing.turn = None;
+            let most = if stands { ((now - unread.since) / 4).clamp(LATE, SELDOM) } else { LATE };
+            unread.pause = (unread.pause * 2).min(most);
+        }
         if now - unread.since > self.limits.write_timeout {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
