@@ -17,7 +17,7 @@ use support::{
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long the stream goes on, in seconds.
-const LENGTH: &str = "12";
+const LENGTH: &str = "24";
 
 /// Sends a test picture in real time.
 fn encode(url: &str, muxer: &[&str]) -> Child {
