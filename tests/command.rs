@@ -386,7 +386,7 @@ fn a_file_without_an_answer_is_a_sentence() {
     let readme = fixture("README.md");
     for (arguments, words) in [
         (&["at", &film, "10"][..], "10 is past the end: the film is 10 s long"),
-        (&["at", &film, "soon"], "not a number"),
+        (&["at", &film, "soon"], "no timecode"),
         (&["at", &film, "00:00:05:25"], "count 0 to 24"),
         (&["at", &film, "00:00:05:00", "--tc"], "no timecode track"),
         (&["at", &film, "5", "--size", "0"], "1 byte or more"),

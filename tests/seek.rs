@@ -252,7 +252,7 @@ fn what_has_no_answer_is_a_problem_in_a_sentence() {
     let folder = broken();
     let server = Server::start(folder.path(), &[]);
     for (target, status, says) in [
-        ("/film.mp4?at=soon", 400, "not a number"),
+        ("/film.mp4?at=soon", 400, "no timecode"),
         ("/film.mp4?at=", 400, "%23"),
         ("/film.mp4?at=%zz", 400, "hexadecimal"),
         ("/film.mp4?at=5&info", 400, "by itself"),

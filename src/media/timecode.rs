@@ -103,9 +103,7 @@ impl FromStr for Timecode {
             ([hours, minutes, seconds, frames], [':', ':', mark]) => {
                 let number = |part| -> Result<u32, Refused> {
                     let number = number_in(part, text)?;
-                    number
-                        .try_into()
-                        .or_else(|_| refuse(format!("`{part}` in `{text}` is too large")))
+                    number.try_into().or_else(|_| refuse(too_late(text)))
                 };
                 Ok(Timecode::Label(Label {
                     hours: number(hours)?,
@@ -115,18 +113,26 @@ impl FromStr for Timecode {
                     drop_frame: *mark != ':',
                 }))
             }
-            _ => refuse(format!(
-                "`{text}` is no timecode: write 90.5, 1:30.5, 00:01:30.500, 00:01:30:12, 00:01:30;12 or #2250"
-            )),
+            _ => refuse(no_timecode(text)),
         }
     }
 }
 
+fn no_timecode(text: &str) -> String {
+    format!(
+        "`{text}` is no timecode: write 90.5, 1:30.5, 00:01:30.500, 00:01:30:12, 00:01:30;12 or #2250"
+    )
+}
+
+fn too_late(text: &str) -> String {
+    format!("`{text}` is later than any film lasts: write a time within the film, as 1:30.5")
+}
+
 fn number_in(digits: &str, text: &str) -> Result<u64, Refused> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return refuse(format!("`{digits}` in the timecode `{text}` is not a number"));
+        return refuse(no_timecode(text));
     }
-    digits.parse().or_else(|_| refuse(format!("`{digits}` in the timecode `{text}` is too large")))
+    digits.parse().or_else(|_| refuse(too_late(text)))
 }
 
 fn sixty(what: &str, number: u64, text: &str) -> Result<u32, Refused> {
@@ -158,7 +164,7 @@ fn seconds_in(part: &str, text: &str) -> Result<Time, Refused> {
     let ticks = i64::try_from(whole).ok().and_then(|whole| whole.checked_mul(scale.into()));
     match ticks.and_then(|ticks| ticks.checked_add_unsigned(fraction)) {
         Some(ticks) => Ok(Time::new(ticks, scale)),
-        None => refuse(format!("`{text}` is too large")),
+        None => refuse(too_late(text)),
     }
 }
 
@@ -174,7 +180,7 @@ fn clock(hours: u64, minutes: u64, seconds: &str, text: &str) -> Result<Time, Re
         .and_then(|whole| whole.rescaled(seconds.scale, Rounding::Down)?.checked_add(seconds))
     {
         Some(time) => Ok(time),
-        None => refuse(format!("`{text}` is too large")),
+        None => refuse(too_late(text)),
     }
 }
 

@@ -55,7 +55,7 @@ fn queries_that_can_not_be_meant() {
         ("at=", "empty"),
         ("at", "empty"),
         ("tc=&tc=1", "empty"),
-        ("at=soon", "not a number"),
+        ("at=soon", "no timecode"),
         ("at=1:2:3:4:5", "no timecode"),
         ("at=-1", "before the film's first frame"),
         ("at=5s", "without units"),
