@@ -27,9 +27,6 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// A connection that has sent so much lets others have their turn.
-const TURN: usize = PIECE;
-
 /// How long a closed connection may still send, so that the answer it was given isn't lost to a
 /// reset (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
@@ -165,7 +162,7 @@ impl AsyncWrite for Transport {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.turn >= TURN {
+        if this.turn >= PIECE {
             this.turn = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;

@@ -35,7 +35,8 @@ use tokio::{
 /// Slices written by one call; hyper hands over no more.
 pub(super) const SLICES: usize = 64;
 
-/// The most of a film that one system call is given, in bytes. While one connection's reader takes in
+/// The most of a film that one system call is given, and that a connection sends before others have
+/// their turn, in bytes. While one connection's reader takes in
 /// what it was sent, the others are sent to: longer pieces have the two contend for one socket.
 pub(super) const PIECE: usize = 256 * 1024;
 
@@ -74,7 +75,7 @@ const LATE: Duration = Duration::from_millis(50);
 const SELDOM: Duration = Duration::from_secs(1);
 
 /// So long the turn to ask is kept at most, however steadily the receiver reads.
-const TURN: Duration = Duration::from_millis(20);
+const KEPT: Duration = Duration::from_millis(20);
 
 /// A value of this type is how far a connection is with what it sends of films.
 #[derive(Default)]
@@ -274,7 +275,7 @@ impl Transport {
         if !stands {
             unread.since = now;
         }
-        if unread.asked > EAGER && (stands || now - unread.begun > TURN) {
+        if unread.asked > EAGER && (stands || now - unread.begun > KEPT) {
             self.outgoing.turn = None;
             let most = if stands { ((now - unread.since) / 4).clamp(LATE, SELDOM) } else { LATE };
             unread.pause = (unread.pause * 2).min(most);
@@ -372,12 +373,10 @@ impl Transport {
 /// How old a look at the file may be that the next bytes of `next` are sent upon. The last byte says
 /// that all before it is true.
 fn lately(next: &Loan) -> Duration {
-    if next.left() > 1 && next.answer > SHORT {
-        LATELY
-    } else if next.answer <= SHORT {
-        JUST_NOW
-    } else {
-        Duration::ZERO
+    match next.left() {
+        _ if next.answer <= SHORT => JUST_NOW,
+        1 => Duration::ZERO,
+        _ => LATELY,
     }
 }
 
