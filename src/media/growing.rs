@@ -30,6 +30,8 @@ enum Known {
 
 impl Growing {
     /// Reads on to where the file reaches now: [`Error::NotYet`] where that is too little. What is there may not change.
+    ///
+    /// Where a read fails it may be called again, and tells then what it would have told.
     pub fn advance(&mut self, source: &dyn Source) -> Result<SoFar, Error> {
         if let Known::Nothing = self.known {
             self.known = Known::of(source)?;

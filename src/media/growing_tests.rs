@@ -1,7 +1,13 @@
 //! Fixtures that grow: what is told of them before they have ended is what is told of them afterwards.
 
 use super::{Error, Growing, Index, Source, Time, growing::SoFar};
-use std::{io, sync::Mutex};
+use std::{
+    io,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 const FILMS: [&str; 8] = [
     "stream.ts",
@@ -132,6 +138,126 @@ fn what_was_read_is_not_read_again() {
             }
             before = length;
         }
+    }
+}
+
+/// A value of this type is a film that is read so often and then no more: as one is whose time has run out.
+struct Few<'a>(&'a Part<'a>, AtomicUsize);
+
+impl Source for Few<'_> {
+    fn length(&self) -> u64 {
+        self.0.length()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.check()?;
+        self.0.read_at(buffer, offset)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let less = self.1.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        less.map(|_| ()).map_err(|_| io::Error::other("enough"))
+    }
+}
+
+/// All that an index tells.
+fn told(so_far: &SoFar, film: &Part) -> String {
+    let found: Vec<_> = moments(so_far.duration().unwrap())
+        .step_by(5)
+        .map(|time| so_far.find(film, time).map_err(|error| error.to_string()))
+        .collect();
+    format!("{:?} {:?} {:?} {found:?}", so_far.duration(), so_far.tracks(), so_far.layout())
+}
+
+/// Asks a film that is interrupted at each of its reads, begun anew or gone on with from its first bytes.
+#[track_caller]
+fn interrupt(name: &str, film: &[u8], first: usize) {
+    let (some, all) = (Part::of(film, first), Part::of(film, film.len()));
+    for begun in [false, true] {
+        let begin = || {
+            let mut growing = Growing::default();
+            if begun {
+                growing.advance(&some).unwrap();
+            }
+            growing
+        };
+        let few = |reads: usize| Few(&all, AtomicUsize::new(reads));
+        let expected = told(&begin().advance(&all).unwrap(), &all);
+        let is_enough = |reads: &usize| begin().advance(&few(*reads)).is_ok();
+        for reads in (0..).take_while(|reads| !is_enough(reads)) {
+            let mut growing = begin();
+            for reads in [reads, reads / 2 + 3] {
+                match growing.advance(&few(reads)) {
+                    Ok(_) | Err(Error::Io(_)) => {}
+                    Err(error) => panic!("{name} after {reads} reads: {error}"),
+                }
+            }
+            let so_far = growing.advance(&all).unwrap();
+            assert!(told(&so_far, &all) == expected, "{name} after {reads} reads");
+        }
+    }
+}
+
+#[test]
+fn whoever_was_interrupted_goes_on_as_if_nothing_had_been() {
+    for name in FILMS {
+        let film = fixture(name);
+        interrupt(name, &film, film.len() / 3);
+    }
+}
+
+/// A fragment whose table takes several reads, and that doesn't say when it is shown.
+#[test]
+fn whoever_was_interrupted_in_a_fragment_takes_each_sample_once() {
+    const SAMPLES: u32 = 9000;
+    let film = fixture("fragmented.mp4");
+    let first = film.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+    let boxed = |kind: &[u8; 4], parts: &[Vec<u8>]| {
+        let parts = parts.concat();
+        [&(parts.len() as u32 + 8).to_be_bytes(), &kind[..], &parts].concat()
+    };
+    let words =
+        |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<_>>();
+    // Each sample with its duration and its size.
+    let run =
+        || boxed(b"trun", &[words(&[0x300, SAMPLES]), words(&[20, 1].repeat(SAMPLES as usize))]);
+    let traf = boxed(b"traf", &[boxed(b"tfhd", &[words(&[0x2_0000, 1])]), run(), run()]);
+    let fragment = [boxed(b"moof", &[traf]), boxed(b"mdat", &[vec![0; 2 * SAMPLES as usize]])];
+    let film = [&film[..first], &fragment.concat(), &fragment.concat()].concat();
+    interrupt("made", &film, film.len() - 10);
+}
+
+/// What is no Matroska, before a cluster in the middle of a film.
+fn damaged() -> (Vec<u8>, usize) {
+    let film = fixture("no-cues.mkv");
+    let cluster = [0x1f, 0x43, 0xb6, 0x75];
+    let clusters: Vec<_> = (0..film.len() - 4).filter(|&at| film[at..at + 4] == cluster).collect();
+    let middle = clusters[clusters.len() / 2];
+    let rubbish = [0, 7].repeat(1_500_000);
+    ([&film[..middle], &rubbish, &film[middle..]].concat(), middle)
+}
+
+#[test]
+fn whoever_was_interrupted_in_damage_goes_on_in_it() {
+    let (film, middle) = damaged();
+    interrupt("damaged", &film, middle + 400_000);
+    interrupt("damaged", &film, middle);
+}
+
+#[test]
+fn what_was_read_before_an_interruption_is_not_read_again() {
+    let empty = [0, 0, 0, 8, b'f', b'r', b'e', b'e'].repeat(1000);
+    let boxes = [fixture("fragmented.mp4"), empty].concat();
+    let (damaged, _) = damaged();
+    for film in [boxes, damaged, fixture("no-cues.mkv")] {
+        let all = Part::of(&film, film.len());
+        let few = |reads| Few(&all, AtomicUsize::new(reads));
+        let one = few(usize::MAX);
+        Growing::default().advance(&one).unwrap();
+        let whole = usize::MAX - one.1.into_inner();
+        let mut growing = Growing::default();
+        let ends = (0..6).any(|_| growing.advance(&few(whole / 3)).is_ok());
+        assert!(ends, "six tries of {} reads, of {whole}", whole / 3);
     }
 }
 

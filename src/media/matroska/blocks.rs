@@ -123,17 +123,14 @@ impl<'a> Walk<'a> {
         wanted: Wanted,
         from: Stand,
         segment_end: Option<u64>,
-    ) -> Result<Self, Error> {
+    ) -> Self {
         let Stand { at, cluster, lost } = from;
         let mut walk = Walk::new(source, wanted, at, u64::MAX, segment_end);
-        (walk.cluster, walk.growing) = (cluster, true);
-        if lost {
-            walk.recover(at.saturating_sub(1))?;
-        }
-        Ok(walk)
+        (walk.cluster, walk.growing, walk.lost) = (cluster, true, lost);
+        walk
     }
 
-    /// Where it stands when it has no more frames.
+    /// Where it stands when it has no more frames, or failed: behind the last one that it gave.
     pub fn stand(&self) -> Stand {
         Stand { at: self.at, cluster: self.cluster, lost: self.lost }
     }
@@ -147,9 +144,19 @@ impl<'a> Walk<'a> {
             if self.dry {
                 return Ok(None);
             }
-            if let Some(cluster) = self.cluster {
-                if let Some(block) = self.in_cluster(cluster)? {
-                    return Ok(Some(block));
+            if self.lost {
+                self.recover(self.at.saturating_sub(1))?;
+            } else if let Some(cluster) = self.cluster {
+                let at = self.at;
+                match self.in_cluster(cluster) {
+                    Ok(None) => {}
+                    Ok(block) => return Ok(block),
+                    Err(error) => {
+                        if !self.lost {
+                            (self.at, self.cluster) = (at, Some(cluster));
+                        }
+                        return Err(error);
+                    }
                 }
             } else if self.next_cluster()?.is_none() {
                 return Ok(None);
@@ -414,9 +421,10 @@ impl<'a> Walk<'a> {
     /// out, and zeros passed over, which are what a download or a recorder has not filled yet.
     fn recover(&mut self, from: u64) -> Result<(), Error> {
         let mut at = from.saturating_add(1);
-        self.lost = false;
         let mut block = Vec::new();
         while at < self.until {
+            // Whoever is interrupted goes on from here.
+            (self.at, self.lost) = (at, true);
             let bytes = self.reader.block(&mut block, at)?;
             let next = at + (bytes.len() as u64).saturating_sub(3);
             if next <= at {
@@ -427,7 +435,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             if let Some(skip) = position_of_level_1(bytes) {
-                self.at = at + skip as u64;
+                (self.at, self.lost) = (at + skip as u64, false);
                 return Ok(());
             }
             self.damage = self.damage.saturating_add(next - at);
@@ -440,7 +448,7 @@ impl<'a> Walk<'a> {
             (self.at, self.lost, self.dry) = (at.min(self.until), true, true);
             return Ok(());
         }
-        self.at = self.until;
+        (self.at, self.lost) = (self.until, false);
         Ok(())
     }
 }

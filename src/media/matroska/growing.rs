@@ -37,7 +37,8 @@ struct Pace {
 }
 
 impl Growing {
-    /// The index of what is there, and up to when more can't change it; none while nothing is shown.
+    /// The index of what is there, and up to when more can't change it; none while nothing is shown. What was read of it
+    /// when it fails isn't read again by the next call.
     pub fn advance(&mut self, source: &dyn Source) -> Result<Option<(Matroska, Time)>, Error> {
         let film = match &mut self.0 {
             Some(film) => film,
@@ -76,15 +77,16 @@ impl Film {
         let Recipe { wanted, clock, segment_end, .. } = self.recipe;
         let announced = clock::rate(wanted.frame);
         let (pace, mut begins) = (&mut self.pace, self.gathered.builder.latest().is_empty());
-        let mut walk = Walk::onward(source, wanted, self.stand, segment_end)?;
-        self.gathered.run(&mut walk, |at| {
+        let mut walk = Walk::onward(source, wanted, self.stand, segment_end);
+        let walked = self.gathered.run(&mut walk, |at| {
             if std::mem::take(&mut begins) {
                 pace.grid = announced.map(|rate| Grid::new(rate, at, &clock));
             }
             pace.grid = pace.grid.filter(|grid| grid.slot(at).is_some_and(|slot| slot >= 0));
-        })?;
+        });
+        // Whoever is interrupted goes on from there.
         self.stand = walk.stand();
-        Ok(())
+        walked
     }
 
     fn so_far(&self, length: u64) -> Result<Option<(Matroska, Time)>, Error> {

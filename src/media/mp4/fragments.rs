@@ -32,6 +32,13 @@ pub struct Fragments {
     indexed: BTreeMap<u64, i64>,
 }
 
+/// A value of this type is where the samples end that were read.
+#[derive(Clone, Copy)]
+pub struct Stand {
+    decode: i64,
+    last: Option<i64>,
+}
+
 /// A value of this type is a traf's header.
 #[derive(Clone, Copy)]
 struct Head {
@@ -53,6 +60,16 @@ impl Fragments {
     /// When the next sample is decoded at the soonest.
     pub fn decode(&self) -> i64 {
         self.last.map_or(self.decode, |last| last.saturating_add(1))
+    }
+
+    /// Where the samples that were read end; for [`Fragments::back_to`].
+    pub fn stand(&self) -> Stand {
+        Stand { decode: self.decode, last: self.last }
+    }
+
+    /// Goes back to where the samples ended then.
+    pub fn back_to(&mut self, stand: Stand) {
+        (self.decode, self.last) = (stand.decode, stand.last);
     }
 
     /// Heap bytes held.

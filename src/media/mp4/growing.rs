@@ -78,7 +78,8 @@ impl Taker for Waiting {
 }
 
 impl Growing {
-    /// The index of what is there, and up to when more can't change it; none while nothing is shown.
+    /// The index of what is there, and up to when more can't change it; none while nothing is shown. What was read of it
+    /// when it fails isn't read again by the next call.
     pub fn advance(&mut self, source: &dyn Source) -> Result<Option<(Listed, Time)>, Error> {
         let length = source.length();
         while let Some(place) = Place::read(source, self.next, length)? {
@@ -96,11 +97,7 @@ impl Growing {
                 (b"sidx", Some(film)) => {
                     film.fragments.take_index(source, &place, film.scale)?;
                 }
-                (b"moof", Some(film)) => {
-                    film.fragmented = true;
-                    film.waiting.told = 0;
-                    film.fragments.take(source, &place, &mut film.waiting)?;
-                }
+                (b"moof", Some(film)) => film.fragment(source, &place)?,
                 _ => {}
             }
             self.next = place.end;
@@ -171,6 +168,19 @@ impl Film {
             fragments,
             waiting,
             shown,
+        })
+    }
+
+    /// Takes the samples that the moof at `place` tells of: all, or none where that fails.
+    fn fragment(&mut self, source: &dyn Source, place: &Place) -> Result<(), Error> {
+        self.fragmented = true;
+        self.waiting.told = 0;
+        let (stand, ahead) = (self.fragments.stand(), self.waiting.ahead);
+        let waited = self.waiting.samples.len();
+        self.fragments.take(source, place, &mut self.waiting).inspect_err(|_| {
+            self.fragments.back_to(stand);
+            self.waiting.samples.truncate(waited);
+            self.waiting.ahead = ahead;
         })
     }
 

@@ -15,7 +15,8 @@ const WAIT: (u64, i64) = (8 << 20, 5 * HERTZ as i64);
 pub struct Growing(Option<Arc<TransportStream>>);
 
 impl Growing {
-    /// The index of what is there, and up to when more can't change it; none while that is too little.
+    /// The index of what is there, and up to when more can't change it; none while that is too little. Where it fails
+    /// nothing has happened.
     pub fn advance(
         &mut self,
         source: &dyn Source,
