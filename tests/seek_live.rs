@@ -231,11 +231,14 @@ fn too_little_is_said_to_be_too_little() {
         sender.end();
         assert_eq!(server.get(&format!("{path}?at=2")).status, 200, "{name}");
     }
+    // Each was looked through once for all that was asked of so many bytes.
+    assert_eq!(server.metric("reelmap_indexes_failed_total{why=\"early\"}"), 6.0);
     // What is no film now will be none.
     let words = b"no film at all, ".repeat(1000);
     let mut sender = Sender::begin(&server, "/live/words.ts", &words);
     sender.send(8000);
     assert_eq!(server.get("/live/words.ts?at=0").status, 415);
+    assert_eq!(server.metric("reelmap_indexes_failed_total{why=\"unknown\"}"), 1.0);
     sender.end();
 }
 
@@ -371,4 +374,64 @@ fn a_file_that_is_followed_is_asked_as_it_grows() {
         assert_eq!(ask(&server, &path, &moments(end)), before, "{name}");
         drop(reader);
     }
+}
+
+/// A film whose next bytes are boxes without anything in them: each takes its reader as long as one that has.
+fn costly(film: &[u8], boxes: usize) -> Vec<u8> {
+    [film, &[0, 0, 0, 8, b'f', b'r', b'e', b'e'].repeat(boxes)].concat()
+}
+
+/// Follows the file, of which there are so many bytes, so that it counts as one that grows.
+fn follow(server: &Server, path: &str, length: usize) -> Reader {
+    let from = length - 1;
+    let range = format!("GET {path} HTTP/1.1\nRange: bytes={from}-9007199254740991");
+    let mut reader = Reader::ask(server, &range);
+    assert_eq!(reader.status, 206);
+    reader.take(1);
+    reader
+}
+
+#[test]
+fn costly_streams_hold_up_none_but_their_like() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path(), &["--follow-idle", "3600", "--index-time", "3600"]);
+    let bytes = costly(&film("fragmented.mp4"), 4 << 20);
+    let costly: Vec<_> = (0..4)
+        .map(|number| {
+            let path = format!("/{number}.mp4");
+            fs::write(root.path().join(&path[1..]), &bytes).unwrap();
+            let reader = follow(&server, &path, bytes.len());
+            let mut client = server.connect();
+            client.request(&format!("GET {path}?at=1 HTTP/1.1"));
+            (reader, client)
+        })
+        .collect();
+    let quick = film("stream.ts");
+    fs::write(root.path().join("quick.ts"), &quick).unwrap();
+    let _reader = follow(&server, "/quick.ts", quick.len());
+    assert_eq!(server.get("/quick.ts?at=1").status, 200);
+    assert_eq!(server.metric("reelmap_indexes_extended_total"), 1.0, "the costly ones were first");
+    drop(costly);
+}
+
+#[test]
+fn what_was_read_of_a_costly_stream_is_not_read_again() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path(), &["--follow-idle", "3600", "--index-time", "1"]);
+    let (file, film) = (root.path().join("film.mp4"), film("fragmented.mp4"));
+    let bytes = costly(&film, 3 << 19);
+    fs::write(&file, &bytes).unwrap();
+    let _reader = follow(&server, "/film.mp4", bytes.len());
+    until("all of it was looked through", || {
+        let answer = server.get("/film.mp4?at=1");
+        assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
+        answer.status == 200
+    });
+    // There is an index now; while it is extended in turns, it tells of what it reaches.
+    append(&file, &bytes[film.len()..]);
+    until("the rest of it was looked through, too", || {
+        let info = json(&server.get("/film.mp4?info"));
+        assert_eq!(server.get("/film.mp4?at=1").status, 200);
+        info["byte_length"] == 2 * bytes.len() - film.len()
+    });
 }

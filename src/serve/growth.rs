@@ -5,17 +5,20 @@
 //! known, and reaches as far as the stream did when it was asked? ── yes ─> asked
 //!   no ──> its turn ─> reaches by now? ── yes ─> asked     no ─> extended, kept by the stream's identity, asked
 //! ```
+//!
+//! It has the turns that films have: a short try, then a long one. What was read when time ran out is kept, and then the
+//! stream rests for as long as its long turn was: until then the index there is answers, and a later question goes on.
 
 use super::{
     App,
-    indexes::{Indexed, Made, NoIndex, unreadable},
-    off_runtime::OffRuntime,
+    indexes::{self, Indexed, Made, NoIndex, unreadable},
 };
 use crate::{
     live::Channel,
-    media::{self, Budget, Error, Growing, Source},
+    media::{self, Budget, Costly, Error, Growing, Source},
     seek::Film,
     store::{Fingerprint, Identity},
+    telemetry::metrics::Why,
 };
 use std::{
     collections::HashMap,
@@ -25,20 +28,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::{
-    sync::{OwnedMutexGuard, Semaphore},
-    task::spawn_blocking,
-};
+use tokio::{sync::OwnedMutexGuard, task::spawn_blocking};
 
-/// Streams whose indexes are extended at once.
-const EXTENDING: usize = 2;
-
-/// A value of this type knows who extends which index. It holds none itself: an index that the cache of indexes has let
-/// go of is begun anew.
-pub(super) struct Growths {
-    known: Mutex<HashMap<Identity, Weak<Growth>>>,
-    turns: Arc<Semaphore>,
-}
+/// A value of this type knows who extends which index. It holds none itself: one that the cache of indexes has let go of
+/// is begun anew.
+#[derive(Default)]
+pub(super) struct Growths(Mutex<HashMap<Identity, Weak<Growth>>>);
 
 /// A value of this type is what is known of one stream.
 #[derive(Default)]
@@ -49,26 +44,20 @@ struct Known {
     growing: Growing,
     /// How far it was read, and what the file looked like then: other bytes would be another film.
     reached: Option<(u64, Fingerprint)>,
-    /// It was left in the middle, and can't go on.
-    failed: Option<NoIndex>,
 }
 
-/// A value of this type is how far an index reaches, and who extends it.
+/// A value of this type is how far a stream was looked through, and what is kept to go on.
+#[derive(Clone)]
 pub(super) struct Reach {
     pub(super) length: u64,
-    /// Kept as long as the index is.
-    _growth: Arc<Growth>,
-}
-
-impl Default for Growths {
-    fn default() -> Growths {
-        Growths { known: Mutex::default(), turns: Arc::new(Semaphore::new(EXTENDING)) }
-    }
+    pub(super) _growth: Arc<Growth>,
+    /// What that takes beside the index, in bytes.
+    pub(super) weight: u64,
 }
 
 impl Growths {
     fn of(&self, stream: &Identity) -> Arc<Growth> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(growth) = known.get(stream).and_then(Weak::upgrade) {
             return growth;
         }
@@ -79,60 +68,45 @@ impl Growths {
     }
 }
 
-/// The answer of the index of a file that grows, as far as the file reaches now, and that length.
+/// The answer of the index of a file that grows, as far as the index reaches, and that length: as far as the file does,
+/// where it can be extended now.
 pub(super) async fn ask<T: Send + 'static>(
     app: &Arc<App>,
     channel: &Arc<Channel>,
-    question: impl Fn(Film<'_>) -> T + Send + 'static,
+    question: impl Fn(Film<'_>) -> T + Send + Sync + 'static,
 ) -> Result<(T, u64), NoIndex> {
     let indexed = of(app, channel).await?;
-    let length = indexed.reach.as_ref().map_or(0, |reach| reach.length);
-    let (of, most) = (channel.clone(), app.indexes.most());
-    let ask = move |indexed: &Indexed| {
+    let length = indexed.length.unwrap_or_default();
+    let (of, with) = (channel.clone(), indexed.clone());
+    let look = move |time| {
         let source = Committed { file: of.file(), length };
-        let budget = Budget::new(&source, most);
-        let answer = question(Film { index: &*indexed.index, source: &budget });
+        let budget = Budget::new(&source, time);
+        let answer = question(Film { index: &*with.index, source: &budget });
         budget.over().map_or(Ok((answer, length)), |costly| Err(NoIndex::from(costly)))
     };
     if indexed.index.is_in_memory() {
-        return ask(&indexed);
+        return look(app.indexes.most());
     }
-    let Ok(turn) = indexed.turns.clone().acquire_owned().await else {
-        return Err(NoIndex::Changed);
-    };
-    let work = OffRuntime::start(move || {
-        let answer = ask(&indexed);
-        drop(turn);
-        Ok(answer)
-    });
-    work.await.map_err(unreadable)?
+    let told = indexes::look_by_turns(app, &channel.asset(), &indexed, look).await;
+    app.indexes.weigh_again(channel.identity(), &indexed);
+    told
 }
 
-/// The index that reaches at least as far as the file does now.
+/// The index that reaches at least as far as the file does now, or as far as can be.
 async fn of(app: &Arc<App>, channel: &Arc<Channel>) -> Made {
     let (stream, wanted) = (channel.identity(), channel.state().length);
-    if let Some(made) = reaching(app, stream, wanted) {
+    if let Some(made) = app.indexes.so_far(stream, wanted) {
         return made;
     }
     let growth = app.growths.of(stream);
     let known = growth.0.clone().lock_owned().await;
-    // Whoever was before may have extended it far enough.
-    if let Some(made) = reaching(app, stream, wanted) {
+    // Whoever was before may have extended it far enough, or in vain.
+    if let Some(made) = app.indexes.so_far(stream, wanted) {
         return made;
     }
     // It is finished although who asked may leave.
     let work = tokio::spawn(extend(app.clone(), channel.clone(), growth, known));
     work.await.unwrap_or_else(|error| Err(unreadable(io::Error::other(error))))
-}
-
-/// What is kept of the stream, if that tells of so many bytes.
-fn reaching(app: &App, stream: &Identity, wanted: u64) -> Option<Made> {
-    app.indexes.kept_of(stream).filter(|made| match made {
-        Ok(indexed) => indexed.reach.as_ref().is_some_and(|reach| reach.length >= wanted),
-        // Its frames may come.
-        Err(NoIndex::Film(error)) => !matches!(**error, Error::NoTrack),
-        Err(NoIndex::Changed) => false,
-    })
 }
 
 async fn extend(
@@ -141,44 +115,56 @@ async fn extend(
     growth: Arc<Growth>,
     mut known: OwnedMutexGuard<Known>,
 ) -> Made {
-    let Ok(turn) = app.growths.turns.clone().acquire_owned().await else {
-        return Err(NoIndex::Changed);
-    };
-    let work = spawn_blocking(move || {
-        let made = known.extend(&channel, app.indexes.most());
-        drop(turn);
-        if !matches!(&made, Err(NoIndex::Film(error)) if matches!(**error, Error::NotYet(_))) {
-            app.metrics.indexes_extended.inc();
-        }
-        let made = made.map(|(index, length)| {
-            let reach = Reach { length, _growth: growth };
-            let more = known.growing.weight() as u64;
-            (Arc::new(Indexed::reaching(Box::new(index), reach)), more)
+    let mut made = Err(NoIndex::Changed);
+    for (turns, time) in app.indexes.to_make(&channel.asset()) {
+        let Ok(turn) = turns.acquire_owned().await else { break };
+        let of = channel.clone();
+        let work = spawn_blocking(move || {
+            let made = known.extend(&of, time);
+            drop(turn);
+            (made, known)
         });
-        let (made, more) = match made {
-            Ok((indexed, more)) => (Ok(indexed), more),
-            Err(no) => (Err(no), 0),
+        (made, known) = match work.await {
+            Ok(done) => done,
+            Err(error) => return Err(unreadable(io::Error::other(error))),
         };
-        // Before another has its turn.
-        app.indexes.keep(*channel.identity(), &made, more);
-        made
-    });
-    work.await.unwrap_or_else(|error| Err(unreadable(io::Error::other(error))))
+        if !made.as_ref().is_err_and(NoIndex::ran_out_of_time) {
+            break;
+        }
+    }
+    let length = known.reached.map_or(0, |(length, _)| length);
+    let made = made.map(|index| Arc::new(Indexed::of(Box::new(index), Some(length))));
+    match &made {
+        Ok(_) => app.metrics.indexes_extended.inc(),
+        Err(no) => app.metrics.indexes_failed.get_or_create(&Why { why: no.word() }).inc(),
+    };
+    let weight = known.growing.weight() as u64;
+    // Before another has its turn.
+    app.indexes.keep_so_far(*channel.identity(), made, Reach { length, _growth: growth, weight })
 }
 
 impl Known {
-    /// The index as far as the file reaches now, and that length, if it is had in `most`. Waits for the disk.
-    fn extend(
-        &mut self,
-        channel: &Channel,
-        most: Duration,
-    ) -> Result<(media::SoFar, u64), NoIndex> {
-        if let Some(no) = &self.failed {
-            return Err(no.clone());
+    /// The index as far as the file reaches now, if it is had in `most`. Waits for the disk.
+    fn extend(&mut self, channel: &Channel, most: Duration) -> Result<media::SoFar, NoIndex> {
+        let made = self.advance(channel, most);
+        let goes_on = match &made {
+            Ok(_) => true,
+            Err(NoIndex::Changed) => false,
+            Err(NoIndex::Film(error)) => matches!(
+                **error,
+                Error::NotYet(_) | Error::NoTrack | Error::Io(_) | Error::Costly(Costly::Time(_))
+            ),
+        };
+        if !goes_on {
+            *self = Known::default();
         }
+        made
+    }
+
+    fn advance(&mut self, channel: &Channel, most: Duration) -> Result<media::SoFar, NoIndex> {
         let file = channel.file();
-        if let Some((length, print)) = &self.reached
-            && Fingerprint::take(file, *length).map_err(unreadable)? != *print
+        if let Some((length, print)) = self.reached
+            && Fingerprint::take(file, length).map_err(unreadable)? != print
         {
             *self = Known::default();
         }
@@ -186,19 +172,13 @@ impl Known {
         let print = Fingerprint::take(file, length).map_err(unreadable)?;
         let source = Committed { file, length };
         let budget = Budget::new(&source, most);
-        let made = match budget.settle(self.growing.advance(&budget)) {
-            // Another program wrote it anew meanwhile; a file that is received here never is.
-            _ if Fingerprint::take(file, length).ok() != Some(print) => Err(NoIndex::Changed),
-            Ok(index) => Ok((index, length)),
-            Err(error) => Err(NoIndex::Film(Arc::new(error))),
-        };
-        match &made {
-            Err(NoIndex::Film(error)) if matches!(**error, Error::NotYet(_) | Error::NoTrack) => {}
-            Err(no) => self.failed = Some(no.clone()),
-            Ok(_) => {}
-        }
+        let made = budget.settle(self.growing.advance(&budget));
         self.reached = Some((length, print));
-        made
+        // Another program wrote it anew meanwhile; a file that is received here never is.
+        if Fingerprint::take(file, length).ok() != Some(print) {
+            return Err(NoIndex::Changed);
+        }
+        made.map_err(|error| NoIndex::Film(Arc::new(error)))
     }
 }
 
@@ -243,8 +223,8 @@ mod tests {
             let film = film(name);
             channel.file().write_all_at(&film[..length], 0).unwrap();
             channel.reach(length as u64).unwrap();
-            let (so_far, reached) = known.extend(&channel, Duration::MAX).unwrap();
-            assert_eq!(reached, length as u64);
+            let so_far = known.extend(&channel, Duration::MAX).unwrap();
+            assert_eq!(known.reached.map(|(length, _)| length), Some(length as u64));
             let found = so_far.find(&film, Time::new(1, 1)).unwrap();
             let whole = crate::media::open(&film).unwrap();
             assert_eq!(found, whole.find(&film, Time::new(1, 1)).unwrap(), "{name}");

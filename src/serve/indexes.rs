@@ -43,11 +43,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// A value of this type is a film's index, for all who ask it.
 pub(super) struct Indexed {
     pub(super) index: Box<dyn Index>,
-    pub(super) turns: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     /// Until when no long turn is spent on its questions, for one has just come to nothing.
     rests: Mutex<Option<Instant>>,
-    /// Of a file that grows.
-    pub(super) reach: Option<Reach>,
+    /// How much there was of a file that grows.
+    pub(super) length: Option<u64>,
 }
 
 /// A value of this type is why there is no index, or no answer from one.
@@ -73,8 +73,16 @@ pub(super) struct Indexes {
 struct Kept {
     made: Made,
     weight: u64,
-    /// What may turn out otherwise then.
+    /// What may turn out otherwise then: nothing more is tried until then.
     until: Option<Instant>,
+    /// Of a file that grows.
+    reach: Option<Reach>,
+}
+
+impl Kept {
+    fn rests(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
+    }
 }
 
 #[derive(Clone)]
@@ -115,13 +123,24 @@ impl Indexes {
 
     /// What is known of the film, if anything is.
     pub(super) fn known(&self, asset: &Asset) -> Option<Made> {
-        self.kept_of(asset.identity())
+        let kept = self.kept.get(asset.identity())?;
+        (kept.until.is_none() || kept.rests()).then_some(kept.made)
     }
 
-    pub(super) fn kept_of(&self, identity: &Identity) -> Option<Made> {
-        let kept = self.kept.get(identity);
-        kept.filter(|kept| kept.until.is_none_or(|until| Instant::now() < until))
-            .map(|kept| kept.made)
+    /// What is known of so many bytes of the stream; of fewer, where more will not be known for now.
+    pub(super) fn so_far(&self, stream: &Identity, wanted: u64) -> Option<Made> {
+        let kept = self.kept.get(stream)?;
+        let is_for_good = match &kept.made {
+            Err(NoIndex::Film(error)) => {
+                matches!(
+                    **error,
+                    Error::Unknown | Error::Broken { .. } | Error::Costly(Costly::Bytes(_))
+                )
+            }
+            _ => false,
+        };
+        let reaches = kept.reach.as_ref().is_some_and(|reach| reach.length >= wanted);
+        (kept.rests() || is_for_good || reaches && kept.until.is_none()).then_some(kept.made)
     }
 
     /// The longest that one look at a film may take.
@@ -133,33 +152,59 @@ impl Indexes {
         self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what came of it; `more` is what is held beside it, in bytes.
-    pub(super) fn keep(&self, identity: Identity, made: &Made, more: u64) {
+    /// The turns that making an index takes: see [`Turns::to_make`].
+    pub(super) fn to_make(&self, asset: &Asset) -> [(Arc<Semaphore>, Duration); 2] {
+        self.turns.to_make(asset)
+    }
+
+    /// Keeps what came of it.
+    fn keep(&self, identity: Identity, made: &Made, reach: Option<Reach>) {
         let own = match made {
             Ok(indexed) => indexed.index.weight(),
             Err(NoIndex::Film(error)) => match &**error {
                 // It may be well the next time.
-                Error::Io(_) | Error::NotYet(_) => return,
+                Error::Io(_) => return,
                 Error::Broken { what, .. } => what.capacity(),
-                Error::Unknown | Error::NoTrack | Error::Costly(_) => 0,
+                Error::Unknown | Error::NoTrack | Error::Costly(_) | Error::NotYet(_) => 0,
             },
             Err(NoIndex::Changed) => return,
         };
         let until = made.as_ref().err().filter(|no| no.ran_out_of_time());
         let until = until.map(|_| Instant::now() + self.turns.most());
-        let weight = ENTRY + own as u64 + more;
-        self.kept.insert(identity, Kept { made: made.clone(), weight, until });
+        let weight = weight(own, &reach);
+        self.kept.insert(identity, Kept { made: made.clone(), weight, until, reach });
+    }
+
+    /// Keeps what came of looking through a stream as far as `reach`, and gives what is to be told of it. Where time ran
+    /// out, the index that there was is told of until the next look.
+    pub(super) fn keep_so_far(&self, stream: Identity, made: Made, reach: Reach) -> Made {
+        let before = self.kept.peek(&stream).filter(|kept| kept.made.is_ok());
+        let Some(before) = before.filter(|_| made.as_ref().is_err_and(NoIndex::ran_out_of_time))
+        else {
+            self.keep(stream, &made, Some(reach));
+            return made;
+        };
+        let own = before.made.as_ref().map_or(0, |indexed| indexed.index.weight());
+        let (until, reach) = (Some(Instant::now() + self.turns.most()), Some(reach));
+        let (told, weight) = (before.made.clone(), weight(own, &reach));
+        self.kept.insert(stream, Kept { made: before.made, weight, until, reach });
+        told
     }
 
     /// Weighs an index again that may have grown by answering.
-    fn weigh_again(&self, identity: &Identity, indexed: &Arc<Indexed>) {
-        let weight = ENTRY + indexed.index.weight() as u64;
-        let made = Ok(indexed.clone());
-        // Not where it was let go of meanwhile.
-        if self.kept.peek(identity).is_some_and(|kept| kept.weight != weight) {
-            let _ = self.kept.replace(*identity, Kept { made, weight, until: None }, true);
+    pub(super) fn weigh_again(&self, identity: &Identity, indexed: &Arc<Indexed>) {
+        // Not where it was let go of meanwhile, or another is kept.
+        let Some(kept) = self.kept.peek(identity) else { return };
+        let weight = weight(indexed.index.weight(), &kept.reach);
+        if kept.made.as_ref().is_ok_and(|of| Arc::ptr_eq(of, indexed)) && kept.weight != weight {
+            let _ = self.kept.replace(*identity, Kept { weight, ..kept }, true);
         }
     }
+}
+
+/// The bytes of an entry whose index takes `own`.
+fn weight(own: usize, reach: &Option<Reach>) -> u64 {
+    ENTRY + own as u64 + reach.as_ref().map_or(0, |reach| reach.weight)
 }
 
 /// The index of a film: the one there is, or a new one, which others wait for, too. It is finished although who
@@ -203,10 +248,7 @@ async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<M
         }
     }
     let (made, same) = match made {
-        Ok((index, same)) => {
-            let turns = Arc::new(Semaphore::new(READING));
-            (Ok(Arc::new(Indexed { index, turns, rests: Mutex::default(), reach: None })), same)
-        }
+        Ok((index, same)) => (Ok(Arc::new(Indexed::of(index, None))), same),
         Err(no) => (Err(no), true),
     };
     match &made {
@@ -215,7 +257,7 @@ async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<M
     };
     let mut making = indexes.making();
     if same {
-        indexes.keep(*asset.identity(), &made, 0);
+        indexes.keep(*asset.identity(), &made, None);
     }
     making.remove(asset.identity());
     drop(making);
@@ -294,10 +336,10 @@ fn steadily<T>(
 }
 
 impl Indexed {
-    /// That of a file that grows.
-    pub(super) fn reaching(index: Box<dyn Index>, reach: Reach) -> Indexed {
+    /// That index; `length` is how much there is of a file that grows.
+    pub(super) fn of(index: Box<dyn Index>, length: Option<u64>) -> Indexed {
         let turns = Arc::new(Semaphore::new(READING));
-        Indexed { index, turns, rests: Mutex::default(), reach: Some(reach) }
+        Indexed { index, turns, rests: Mutex::default(), length }
     }
 
     fn rests(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -325,10 +367,45 @@ pub(super) async fn ask<T: Send + 'static>(
     if let Some(answer) = indexed.at_once(asset, &question) {
         return Ok(answer);
     }
-    let question = Arc::new(question);
+    let (of, with) = (asset.clone(), indexed.clone());
+    let look = move |time| {
+        let ask = |source: &Budget<'_>| question(Film { index: &*with.index, source });
+        match steadily(&of, time, ask) {
+            Ok(Some((answer, _))) => Ok(answer?),
+            Ok(None) => Err(NoIndex::Changed),
+            Err(error) => Err(unreadable(error)),
+        }
+    };
+    let told = look_by_turns(app, asset, indexed, look).await;
+    match &told {
+        Err(NoIndex::Changed) => {
+            app.indexes.kept.remove(asset.identity());
+        }
+        _ => app.indexes.weigh_again(asset.identity(), indexed),
+    }
+    told
+}
+
+/// What `look` gives, which asks an index for up to so long and may wait: in a first try, or in a long turn where time
+/// runs out.
+pub(super) async fn look_by_turns<T: Send + 'static>(
+    app: &App,
+    asset: &Asset,
+    indexed: &Indexed,
+    look: impl Fn(Duration) -> Result<T, NoIndex> + Send + Sync + 'static,
+) -> Result<T, NoIndex> {
+    let look = Arc::new(look);
+    let looked = |turn: OwnedSemaphorePermit, time| {
+        let look = look.clone();
+        OffRuntime::start(move || {
+            let told = look(time);
+            drop(turn);
+            Ok(told)
+        })
+    };
     let [(tries, short), (turns, long)] = app.indexes.turns.to_ask(asset, &indexed.turns);
     let Ok(turn) = tries.acquire_owned().await else { return Err(NoIndex::Changed) };
-    let told = look(app, asset, indexed, &question, (turn, short)).await;
+    let told = looked(turn, short).await.map_err(unreadable)?;
     if !told.as_ref().is_err_and(NoIndex::ran_out_of_time) {
         return told;
     }
@@ -336,34 +413,11 @@ pub(super) async fn ask<T: Send + 'static>(
     if indexed.rests().is_some_and(|until| Instant::now() < until) {
         return Err(Costly::Time(long).into());
     }
-    let told = look(app, asset, indexed, &question, (turn, long)).await;
+    let told = looked(turn, long).await.map_err(unreadable)?;
     if told.as_ref().is_err_and(NoIndex::ran_out_of_time) {
         *indexed.rests() = Some(Instant::now() + long);
     }
     told
-}
-
-/// The answer of an index that reads its file, if it is had within that time.
-async fn look<T: Send + 'static>(
-    app: &App,
-    asset: &Arc<Asset>,
-    indexed: &Arc<Indexed>,
-    question: &Arc<impl Fn(Film<'_>) -> T + Send + Sync + 'static>,
-    (turn, time): (OwnedSemaphorePermit, Duration),
-) -> Result<T, NoIndex> {
-    let (of, with, question) = (asset.clone(), indexed.clone(), question.clone());
-    let work = OffRuntime::start(move || {
-        let ask = |source: &Budget<'_>| question(Film { index: &*with.index, source });
-        let answer = steadily(&of, time, ask);
-        drop(turn);
-        answer
-    });
-    let Some((answer, _)) = work.await.map_err(unreadable)? else {
-        app.indexes.kept.remove(asset.identity());
-        return Err(NoIndex::Changed);
-    };
-    app.indexes.weigh_again(asset.identity(), indexed);
-    Ok(answer?)
 }
 
 impl From<Costly> for NoIndex {
@@ -378,13 +432,13 @@ pub(super) fn unreadable(error: io::Error) -> NoIndex {
 
 impl NoIndex {
     /// More time might have brought an answer.
-    fn ran_out_of_time(&self) -> bool {
+    pub(super) fn ran_out_of_time(&self) -> bool {
         let NoIndex::Film(error) = self else { return false };
         matches!(**error, Error::Costly(Costly::Time(_)))
     }
 
     /// Why, for the counters.
-    fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         match self {
             NoIndex::Changed => "changed",
             NoIndex::Film(error) => match &**error {

@@ -122,7 +122,7 @@ impl Default for Metrics {
         let help = "Times that indexes of streams were extended";
         registry.register("indexes_extended", help, indexes_extended.clone());
         let indexes_failed = Family::default();
-        let help = "Files that gave no index, by cause";
+        let help = "Films and streams that gave no index, by cause";
         registry.register("indexes_failed", help, indexes_failed.clone());
         let mappings = Gauge::default();
         registry.register("mappings", "Files mapped", mappings.clone());
