@@ -154,6 +154,34 @@ fn a_range_at_the_edge_waits_for_its_first_byte() {
 }
 
 #[test]
+fn a_part_of_a_stream_without_a_byte_waits_for_its_first() {
+    let (_root, server) = serve(&["--live-wait", "3600"]);
+    let mut encoder = Encoder::begin(&server, CAM);
+    until("it is there", || server.ask(&format!("HEAD {CAM} HTTP/1.1")).status == 200);
+    let mut clients = ["0-1", "-2"].map(|range| {
+        let mut client = server.connect();
+        client.request(&format!("GET {CAM} HTTP/1.1\nRange: bytes={range}"));
+        client
+    });
+    until("both wait", || server.metric("reelmap_responses_in_flight") == 4.0);
+    encoder.send(b"film");
+    let answers = clients.each_mut().map(|client| client.response("GET"));
+    let told = answers.each_ref().map(|it| (it.status, it.header("content-range"), it.text()));
+    assert_eq!(told[0], (206, "bytes 0-1/*", "fi".into()));
+    assert_eq!(told[1], (206, "bytes 2-3/*", "lm".into()));
+    encoder.end();
+}
+
+#[test]
+fn a_part_of_a_stream_that_stays_without_a_byte_is_refused() {
+    let (_root, server) = serve(&["--live-wait", "1"]);
+    let _encoder = Encoder::begin(&server, CAM);
+    until("it is there", || server.ask(&format!("HEAD {CAM} HTTP/1.1")).status == 200);
+    let answer = server.ask(&format!("GET {CAM} HTTP/1.1\nRange: bytes=0-99"));
+    assert_eq!((answer.status, answer.header("content-range")), (416, "bytes */0"));
+}
+
+#[test]
 fn at_the_edge_is_not_waited_for_ever() {
     let (_root, server) = serve(&["--live-wait", "1"]);
     let encoder = begun(&server, b"0123456789");

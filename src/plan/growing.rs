@@ -78,15 +78,15 @@ impl Growing {
             range::Growing::None => Decision::Send(self.whole()),
             // What players ask for who mean the whole. A 206 would tell ffmpeg that it may seek: see `whole`.
             range::Growing::Open(0) if self.received => Decision::Send(self.whole()),
-            range::Growing::AtEdge if self.length == 0 && self.received => {
+            range::Growing::AtEdge { open: true } if self.length == 0 && self.received => {
                 Decision::Send(self.whole())
             }
             range::Growing::Open(start) => Decision::Send(self.stretch(start, None)),
             range::Growing::Bounded(span) => {
                 Decision::Send(self.stretch(span.start, Some(span.end)))
             }
-            range::Growing::AtEdge if !waited => Decision::Wait,
-            range::Growing::AtEdge | range::Growing::Unsatisfiable => {
+            range::Growing::AtEdge { .. } if !waited => Decision::Wait,
+            range::Growing::AtEdge { .. } | range::Growing::Unsatisfiable => {
                 let why =
                     format!("the range asked for begins behind the {} bytes so far", self.length);
                 Decision::Plan(self.dress(Plan::unsatisfiable(self.length, why)))
@@ -177,8 +177,18 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     fn decide(method: Method, fields: &[(&str, &str)], waited: bool) -> Decision {
+        decide_of(100, true, method, fields, waited)
+    }
+
+    fn decide_of(
+        length: u64,
+        received: bool,
+        method: Method,
+        fields: &[(&str, &str)],
+        waited: bool,
+    ) -> Decision {
         let content_type = HeaderValue::from_static("video/mp2t");
-        let growing = Growing { length: 100, tag: "live-5".into(), content_type, received: true };
+        let growing = Growing { length, tag: "live-5".into(), content_type, received };
         let field = |(name, value): &(&str, &str)| {
             (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
         };
@@ -234,6 +244,25 @@ mod tests {
         for plan in [refused(&edge, true), refused(&[("range", "bytes=101-")], false)] {
             assert_eq!(plan.status, StatusCode::RANGE_NOT_SATISFIABLE);
             assert_eq!(plan.headers[CONTENT_RANGE], "bytes */100");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_stream_without_a_byte_is_waited_for_and_the_whole_is_not() {
+        let empty = |range, received, waited| {
+            decide_of(0, received, Method::Get, &[("range", range)], waited)
+        };
+        for range in ["bytes=0-99", "bytes=-99"] {
+            assert!(matches!(empty(range, true, false), Decision::Wait), "{range}");
+            let Decision::Plan(plan) = empty(range, true, true) else { panic!("{range}") };
+            assert_eq!(plan.status, StatusCode::RANGE_NOT_SATISFIABLE);
+            assert_eq!(plan.headers[CONTENT_RANGE], "bytes */0");
+        }
+        for range in ["bytes=0-", "bytes=0-9007199254740991"] {
+            let Decision::Send(whole) = empty(range, true, false) else { panic!("{range}") };
+            assert_eq!((whole.status, whole.end), (StatusCode::OK, None));
+            // Of a file that another program writes it isn't known that more will come.
+            assert!(matches!(empty(range, false, false), Decision::Wait), "{range}");
         }
     }
 

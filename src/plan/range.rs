@@ -110,14 +110,15 @@ pub const EVER: u64 = 9_007_199_254_740_991;
 
 /// What a `Range` field asks of a file that grows, whose length is the one it has now.
 ///
-/// `Open` and `AtEdge` follow it from there on: past its last byte, or from the one that comes next.
+/// `Open` follows it from there on, past its last byte. `AtEdge` begins with the byte that comes next, and follows the
+/// file where it says no end.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Growing {
     None,
     Unsatisfiable,
     Bounded(Range<u64>),
     Open(u64),
-    AtEdge,
+    AtEdge { open: bool },
 }
 
 /// Reads the request's `Range` for a file that grows. Several ranges are ignored, as is what [`select`]
@@ -133,9 +134,11 @@ pub fn follow(request: &HeaderMap, length: u64) -> Growing {
 fn follow_one(spec: &[u8], length: u64) -> Option<Growing> {
     let (first, last) = split(spec, b'-')?;
     if first.is_empty() {
-        return span(spec, length).map(|span| match span.is_empty() {
-            true => Growing::Unsatisfiable,
-            false => Growing::Bounded(span),
+        return Some(match number(last)? {
+            0 => Growing::Unsatisfiable,
+            // The last bytes of nothing are the first to come.
+            _ if length == 0 => Growing::AtEdge { open: false },
+            suffix => Growing::Bounded(length.saturating_sub(suffix)..length),
         });
     }
     let start = number(first)?;
@@ -145,7 +148,7 @@ fn follow_one(spec: &[u8], length: u64) -> Option<Growing> {
     }
     Some(match start.cmp(&length) {
         Ordering::Greater => Growing::Unsatisfiable,
-        Ordering::Equal => Growing::AtEdge,
+        Ordering::Equal => Growing::AtEdge { open: last >= EVER },
         Ordering::Less if last >= EVER => Growing::Open(start),
         Ordering::Less => Growing::Bounded(start..(last + 1).min(length)),
     })

@@ -306,8 +306,8 @@ fn a_range_of_a_growing_file_is_fixed_or_follows() {
         ("bytes=0-", Open(0)),
         ("bytes=40-", Open(40)),
         ("bytes=99-", Open(99)),
-        ("bytes=100-", AtEdge),
-        ("bytes=100-149", AtEdge),
+        ("bytes=100-", AtEdge { open: true }),
+        ("bytes=100-149", AtEdge { open: false }),
         ("bytes=101-", Unsatisfiable),
         ("bytes=101-200", Unsatisfiable),
         ("bytes=0-0", Bounded(0..1)),
@@ -328,8 +328,17 @@ fn a_range_of_a_growing_file_is_fixed_or_follows() {
         assert_eq!(follow(&asking(range), 100), expected, "{range}");
     }
     assert_eq!(follow(&HeaderMap::new(), 100), Growing::None);
-    assert_eq!(follow(&asking("bytes=0-"), 0), AtEdge);
-    assert_eq!(follow(&asking("bytes=-5"), 0), Growing::None);
+    for (range, expected) in [
+        ("bytes=0-", AtEdge { open: true }),
+        ("bytes=0-9007199254740991", AtEdge { open: true }),
+        ("bytes=0-99", AtEdge { open: false }),
+        ("bytes=-5", AtEdge { open: false }),
+        ("bytes=-0", Unsatisfiable),
+        ("bytes=-", Growing::None),
+        ("bytes=1-", Unsatisfiable),
+    ] {
+        assert_eq!(follow(&asking(range), 0), expected, "{range}");
+    }
 }
 
 #[test]
