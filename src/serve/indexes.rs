@@ -16,6 +16,7 @@ use quick_cache::{OptionsBuilder, Weighter, sync};
 use std::{
     collections::HashMap,
     io,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::sleep,
     time::{Duration, Instant},
@@ -271,13 +272,30 @@ async fn turn_unless_left(
     tell: &watch::Sender<Option<Made>>,
     turns: Arc<Semaphore>,
 ) -> Option<OwnedSemaphorePermit> {
+    let leave = || {
+        let mut making = app.indexes.making();
+        let left = tell.receiver_count() == 0;
+        if left {
+            making.remove(asset.identity());
+        }
+        left
+    };
+    unless_left(turns, tell, leave).await
+}
+
+/// A turn; none where nobody listens to `tell` any more and `leave` says that this is so. Whoever goes on waiting keeps
+/// the place in the queue.
+async fn unless_left<T>(
+    turns: Arc<Semaphore>,
+    tell: &watch::Sender<T>,
+    leave: impl Fn() -> bool,
+) -> Option<OwnedSemaphorePermit> {
+    let mut turn = pin!(turns.acquire_owned());
     loop {
         select! {
-            turn = turns.clone().acquire_owned() => return turn.ok(),
+            turn = &mut turn => return turn.ok(),
             () = tell.closed() => {
-                let mut making = app.indexes.making();
-                if tell.receiver_count() == 0 {
-                    making.remove(asset.identity());
+                if leave() {
                     return None;
                 }
             }
@@ -467,5 +485,38 @@ impl Source for OnDisk<'_> {
 
     fn stored_from(&self, offset: u64) -> u64 {
         self.0.stored_from(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        cell::RefCell,
+        task::{Context, Poll, Waker},
+    };
+
+    #[test]
+    fn whoever_is_joined_again_keeps_the_place_in_the_queue() {
+        let turns = Arc::new(Semaphore::new(0));
+        let (tell, told) = watch::channel(());
+        let joined = RefCell::new(None);
+        let join = || {
+            *joined.borrow_mut() = Some(tell.subscribe());
+            false
+        };
+        let waker = &mut Context::from_waker(Waker::noop());
+        let mut first = pin!(unless_left(turns.clone(), &tell, join));
+        let mut second = pin!(turns.clone().acquire_owned());
+        assert!(first.as_mut().poll(waker).is_pending());
+        assert!(second.as_mut().poll(waker).is_pending());
+        // All have left, and before that is seen another comes.
+        drop(told);
+        assert!(first.as_mut().poll(waker).is_pending());
+        assert!(joined.borrow().is_some());
+        turns.add_permits(1);
+        let turn = first.as_mut().poll(waker);
+        assert!(matches!(turn, Poll::Ready(Some(_))));
+        assert!(second.as_mut().poll(waker).is_pending());
     }
 }
