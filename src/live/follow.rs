@@ -158,3 +158,50 @@ fn hear(table: &Table) -> io::Result<Watches> {
     });
     Ok(watches)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Asset;
+    use std::{fs, os::unix::fs::FileExt, path::Path};
+    use tokio::task::yield_now;
+
+    const IDLE: Duration = Duration::from_secs(3600);
+
+    /// A new file that is followed.
+    fn followed(follower: &Follower, folder: &Path, name: &str) -> (File, Arc<Channel>) {
+        let path = folder.join(name);
+        let file = File::options().create_new(true).read(true).write(true).open(path).unwrap();
+        let census = Arc::default();
+        let asset = Asset::growing(file.try_clone().unwrap(), 1, &census).unwrap();
+        let channel =
+            follower.follow(file.try_clone().unwrap(), asset.identity(), IDLE, &census).unwrap();
+        (file, channel)
+    }
+
+    #[tokio::test]
+    async fn where_more_is_written_than_the_kernel_tells_of_nothing_is_missed() {
+        let queue = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let follower = Follower::default();
+        let [one, two, lost, last] =
+            ["one", "two", "lost", "last"].map(|name| followed(&follower, folder.path(), name));
+        for (file, channel) in [&one, &two, &lost, &last] {
+            file.write_all_at(b"f", 0).unwrap();
+            while channel.state().length == 0 {
+                yield_now().await;
+            }
+        }
+        // Two that take turns, since the kernel tells once of what happens to one twice in a row. Nobody reads meanwhile.
+        for _ in 0..=queue.trim().parse::<u32>().unwrap() / 2 {
+            one.0.write_all_at(b"1", 0).unwrap();
+            two.0.write_all_at(b"2", 0).unwrap();
+        }
+        lost.0.write_all_at(b"film", 0).unwrap();
+        while last.1.state().length < 4 {
+            last.0.write_all_at(b"film", 0).unwrap();
+            yield_now().await;
+        }
+        assert_eq!(lost.1.state().length, 4);
+    }
+}
