@@ -24,6 +24,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    task::coop::has_budget_remaining,
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -218,15 +219,78 @@ impl AsyncWrite for Transport {
             if Instant::now() >= until {
                 return Poll::Ready(Ok(()));
             }
-            let mut buffer = ReadBuf::new(&mut unheard);
-            match Pin::new(&mut this.stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending if this.framing.in_request() => {
+            match poll_unheard(&mut this.stream, cx, &mut unheard) {
+                Poll::Ready(Heard::Bytes) => {}
+                Poll::Ready(Heard::Nothing) if this.framing.in_request() => {
                     return this.poll_alarm(cx, until).map(Ok);
                 }
-                Poll::Pending => return Poll::Ready(Ok(())),
+                Poll::Ready(Heard::Nothing | Heard::End) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+/// What a client sends after its last answer.
+#[derive(Debug, PartialEq, Eq)]
+enum Heard {
+    Bytes,
+    /// Nothing for now; the task is woken when there is something.
+    Nothing,
+    End,
+}
+
+/// Reads of it what fits into `room`. Pending only where others shall have their turn first: what is left unread when a
+/// socket is closed costs the client the answer.
+fn poll_unheard(stream: &mut TcpStream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Heard> {
+    let mut buffer = ReadBuf::new(room);
+    match Pin::new(stream).poll_read(cx, &mut buffer) {
+        Poll::Ready(Ok(())) if !buffer.filled().is_empty() => Poll::Ready(Heard::Bytes),
+        Poll::Ready(_) => Poll::Ready(Heard::End),
+        Poll::Pending if has_budget_remaining() => Poll::Ready(Heard::Nothing),
+        Poll::Pending => Poll::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{future::poll_fn, io::Write};
+    use tokio::{net::TcpListener, task::coop::consume_budget};
+
+    #[tokio::test]
+    async fn what_waits_is_not_taken_for_nothing_where_others_have_their_turn_first() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        client.write_all(b"more").unwrap();
+        stream.readable().await.unwrap();
+        let mut heard = |cx: &mut Context<'_>| poll_unheard(&mut stream, cx, &mut [0; 9]);
+        let mut spent = false;
+        poll_fn(|cx| {
+            // Once with all of the task's turn used up.
+            while !spent && has_budget_remaining() {
+                assert!(std::pin::pin!(consume_budget()).poll(cx).is_ready());
+            }
+            match heard(cx) {
+                Poll::Pending if !spent => spent = true,
+                told => {
+                    assert_eq!((told, spent), (Poll::Ready(Heard::Bytes), true));
+                    return Poll::Ready(());
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        poll_fn(|cx| heard(cx).map(|told| assert_eq!(told, Heard::Nothing))).await;
+        drop(client);
+        poll_fn(|cx| match heard(cx) {
+            Poll::Ready(Heard::End) => Poll::Ready(()),
+            told => {
+                assert_eq!(told, Poll::Ready(Heard::Nothing));
+                Poll::Pending
+            }
+        })
+        .await;
     }
 }
