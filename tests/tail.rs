@@ -167,8 +167,8 @@ fn a_part_of_a_stream_without_a_byte_waits_for_its_first() {
     encoder.send(b"film");
     let answers = clients.each_mut().map(|client| client.response("GET"));
     let told = answers.each_ref().map(|it| (it.status, it.header("content-range"), it.text()));
-    assert_eq!(told[0], (206, "bytes 0-1/*", "fi".into()));
-    assert_eq!(told[1], (206, "bytes 2-3/*", "lm".into()));
+    assert_eq!(told[0], (206, "bytes 0-1/*", "fi"));
+    assert_eq!(told[1], (206, "bytes 2-3/*", "lm"));
     encoder.end();
 }
 
@@ -278,6 +278,25 @@ fn a_reader_that_leaves_is_let_go_of() {
         encoder.send(b"more");
         server.metric(readers) == 0.0
     });
+}
+
+#[test]
+fn readers_that_leave_while_nothing_comes_are_let_go_of() {
+    let (_root, server) = serve(&["--ingest-idle", "3600", "--idle-timeout", "1"]);
+    let mut encoder = begun(&server, b"film");
+    let mut stays = Reader::ask(&server, &format!("GET {CAM} HTTP/1.1"));
+    for query in ["", "?from=live"].repeat(100) {
+        let mut reader = Reader::ask(&server, &format!("GET {CAM}{query} HTTP/1.1"));
+        reader.take(4);
+    }
+    // The encoder, the one that stays, and who asks.
+    until("they are gone", || server.metric("reelmap_connections") == 3.0);
+    assert_eq!(server.metric("reelmap_responses_in_flight"), 3.0);
+    assert_eq!(server.metric("reelmap_stream_readers{stream=\"/live/cam.ts\"}"), 1.0);
+    encoder.send(b"more");
+    assert_eq!(stays.take(8), b"filmmore");
+    assert_eq!(encoder.end(), 201);
+    assert_eq!(stays.rest(), (vec![], true));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -58,14 +58,22 @@ pub(super) struct Connection {
     open: AtomicU32,
     /// When the last one ended, in milliseconds after `begun`.
     idle_since: AtomicU64,
+    /// The answer under way follows a file that grows.
+    follows: AtomicBool,
 }
 
 impl Connection {
     pub(super) fn new(peer: SocketAddr) -> Connection {
         let zero = || AtomicU64::new(0);
-        let open = AtomicU32::new(0);
-        let begun = Instant::now();
-        Connection { peer, begun, requests: zero(), two_lengths: zero(), open, idle_since: zero() }
+        Connection {
+            peer,
+            begun: Instant::now(),
+            requests: zero(),
+            two_lengths: zero(),
+            open: AtomicU32::new(0),
+            idle_since: zero(),
+            follows: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn note_two_lengths(&self, number: u64) {
@@ -88,7 +96,13 @@ impl Connection {
             .then(|| self.begun + Duration::from_millis(self.idle_since.load(Relaxed)))
     }
 
+    /// Whether the answer under way may be silent for long, since it follows a file that grows.
+    pub(super) fn follows(&self) -> bool {
+        self.follows.load(Relaxed)
+    }
+
     fn end_exchange(&self) {
+        self.follows.store(false, Relaxed);
         let elapsed = self.begun.elapsed().as_millis();
         self.idle_since.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Relaxed);
         self.open.fetch_sub(1, Relaxed);
@@ -159,6 +173,11 @@ impl Exchange {
     pub(super) fn sent(&self, bytes: u64, by: SentBy) {
         self.sent.fetch_add(bytes, Relaxed);
         self.app.metrics.sent(by).inc_by(bytes);
+    }
+
+    /// Notes that the answer follows a file that grows.
+    pub(super) fn follow(&self) {
+        self.connection.follows.store(true, Relaxed);
     }
 
     /// Notes that the file leaves by vectored writes, since `sendfile` doesn't work for it.

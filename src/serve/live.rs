@@ -234,6 +234,7 @@ impl Live {
     ) -> Live {
         // One that follows is whole when the file is: its length is told then.
         exchange.promise(status.as_u16(), length.unwrap_or(u64::MAX));
+        exchange.follow();
         Live { tail, status, left: length, lent: 0, asked_again: false, exchange, ledger }
     }
 

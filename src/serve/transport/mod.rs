@@ -13,6 +13,7 @@ use super::{
     ledger::{Ledger, position},
 };
 use crate::config::{Config, Limits};
+use socket2::{SockRef, TcpKeepalive};
 use std::{
     future::Future,
     io::{self, IoSlice},
@@ -32,6 +33,9 @@ use tokio::{
 /// reset (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
+/// The kernel asks no more seldom whether a client is there (tcp(7), TCP_KEEPIDLE).
+const KEEPALIVE: Duration = Duration::from_secs(32_767);
+
 /// A value of this type is one client's TCP connection.
 pub(super) struct Transport {
     stream: TcpStream,
@@ -50,6 +54,8 @@ pub(super) struct Transport {
     turn: usize,
     /// Bytes that the socket took since the connection began.
     given: u64,
+    /// Until when an answer that follows a file may be silent before it is asked whether its client is there.
+    silent_until: Option<Instant>,
     outgoing: Outgoing,
 }
 
@@ -72,6 +78,7 @@ impl Transport {
             alarm: None,
             turn: 0,
             given: 0,
+            silent_until: None,
             outgoing: Outgoing::default(),
         }
     }
@@ -107,6 +114,27 @@ impl Transport {
             None => {
                 ready!(self.poll_alarm(cx, idle + self.limits.idle_timeout));
                 Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl Transport {
+    /// Waits beside an answer that follows a file, while nothing comes: ready when the client is gone, or can't be told from
+    /// one that is. hyper doesn't look, for who has said all (`nc -N`) may still listen; so it is looked only after as long a
+    /// silence as a connection may be idle, and the kernel is told to ask for those who left without a word.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let idle = self.limits.idle_timeout;
+        loop {
+            let until = *self.silent_until.get_or_insert_with(|| Instant::now() + idle);
+            ready!(self.poll_alarm(cx, until));
+            let seldom = idle.clamp(Duration::from_secs(1), KEEPALIVE);
+            let asks = TcpKeepalive::new().with_time(seldom).with_interval(seldom);
+            let told = SockRef::from(&self.stream).set_tcp_keepalive(&asks);
+            match told.and_then(|()| outgoing::has_hung_up(&self.stream)) {
+                Ok(false) => self.silent_until = None,
+                Ok(true) => return Poll::Ready(io::ErrorKind::BrokenPipe.into()),
+                Err(error) => return Poll::Ready(error),
             }
         }
     }
@@ -178,6 +206,7 @@ impl AsyncWrite for Transport {
             Poll::Ready(Ok(sent)) => {
                 this.turn += sent;
                 this.given += sent as u64;
+                this.silent_until = None;
                 Poll::Ready(Ok(sent))
             }
             Poll::Ready(Err(error)) => {
@@ -203,7 +232,13 @@ impl AsyncWrite for Transport {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.connection.follows()
+            && let Poll::Ready(gone) = this.poll_gone(cx)
+        {
+            return Poll::Ready(Err(gone));
+        }
         Poll::Ready(Ok(()))
     }
 

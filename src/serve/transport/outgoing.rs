@@ -422,6 +422,12 @@ fn is_writable(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
+/// Whether the client has said that it will send no more, as one does that leaves, or the connection is lost.
+pub(super) fn has_hung_up(stream: &TcpStream) -> io::Result<bool> {
+    let mut polled = [PollFd::new(stream, PollFlags::RDHUP)];
+    Ok(poll(&mut polled, Some(&Timespec::default()))? > 0)
+}
+
 /// Writes `slices`, which leave with the bytes that follow at once if there are `more` (MSG_MORE).
 fn write(stream: &TcpStream, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
     let more = if more { SendFlags::MORE } else { SendFlags::empty() };
