@@ -63,6 +63,8 @@ fn chunks_with_extensions_and_trailers_are_bytes() {
     assert_eq!(client.response("PUT").status, 201);
     assert_eq!(fs::read(root.path().join("live/film")).unwrap(), b"film0123456789");
     assert_eq!(client.ask("GET /live/film HTTP/1.1").text(), "film0123456789");
+    drop(client);
+    assert_nothing_is_open(&server);
 }
 
 #[test]

@@ -4,7 +4,9 @@ mod support;
 
 use sha2::{Digest, Sha256};
 use std::{fs, io::Write, ops::Range, thread};
-use support::{Response, Server, command::until, live::Reader, noise, programs};
+use support::{
+    Response, Server, command::until, ingest::assert_nothing_is_open, live::Reader, noise, programs,
+};
 
 fn serve(flags: &[&str]) -> (tempfile::TempDir, Server) {
     let root = tempfile::tempdir().unwrap();
@@ -124,6 +126,7 @@ fn what_makes_no_sense_is_refused_and_harms_nothing() {
     assert_eq!(part(&server, "6-9/10", b"6789").status, 202);
     assert_eq!(part(&server, "0-1/10", b"01").status, 201);
     assert_eq!(server.get(FILM).text(), "0123456789");
+    assert_nothing_is_open(&server);
 }
 
 #[test]

@@ -206,11 +206,13 @@ fn a_token_is_asked_for_and_compared() {
         assert!(answer.header("www-authenticate").starts_with("Bearer"));
         assert_eq!(server.ask(&format!("DELETE /live/film HTTP/1.1{wrong}")).status, 401);
     }
+    assert_eq!(names(&root.path().join("live")), [""; 0]);
     let right = "Authorization: bearer se-cret_1";
     let answer = put(&server, &format!("PUT /live/film HTTP/1.1\n{right}"), b"film");
     assert_eq!(answer.status, 201);
     assert_eq!(server.get("/live/film").text(), "film");
     assert_eq!(server.ask(&format!("DELETE /live/film HTTP/1.1\n{right}")).status, 204);
+    assert_nothing_is_open(&server);
 }
 
 #[test]

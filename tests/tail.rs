@@ -6,6 +6,7 @@ use std::{fs, thread, time::Duration};
 use support::{
     Server,
     command::until,
+    ingest::assert_nothing_is_open,
     live::{Encoder, Reader},
     noise,
 };
@@ -297,6 +298,7 @@ fn readers_that_leave_while_nothing_comes_are_let_go_of() {
     assert_eq!(stays.take(8), b"filmmore");
     assert_eq!(encoder.end(), 201);
     assert_eq!(stays.rest(), (vec![], true));
+    assert_nothing_is_open(&server);
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub fn names(folder: &Path) -> Vec<String> {
 #[track_caller]
 pub fn assert_nothing_is_open(server: &Server) {
     until("streams are closed", || server.metric("reelmap_streams") == 0.0);
+    // Whole files are mapped as long as they are, streams with room for a GiB.
+    until("streams are unmapped", || server.metric("reelmap_mapped_bytes") < (1_u64 << 30) as f64);
     // The one that asks is open, and answers itself.
     until("connections are closed", || server.metric("reelmap_connections") == 1.0);
     until("answers have left", || server.metric("reelmap_responses_in_flight") == 1.0);
