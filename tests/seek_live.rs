@@ -10,6 +10,7 @@ use support::{
     command::until,
     fixtures,
     live::{Encoder, Reader},
+    programs::output,
 };
 
 /// Films as they are streamed.
@@ -96,53 +97,73 @@ fn ask(server: &Server, path: &str, moments: &[String]) -> Vec<Value> {
     told
 }
 
+/// Sends the film in ninths; what is told of each is told of all.
+fn told_for_good(server: &Server, name: &str, film: &[u8]) {
+    let path = format!("/live/{name}");
+    let mut sender = Sender::begin(server, &path, film);
+    let mut told: Vec<(String, Value)> = Vec::new();
+    for ninth in 2..=9 {
+        sender.send(film.len() * ninth / 9);
+        let first = server.get(&format!("{path}?at=0"));
+        assert_eq!(first.status, 200, "{name}: {}", first.text());
+        let first = json(&first);
+        assert_eq!(first["growing"], true);
+        let end = first["duration"]["seconds"].as_f64().unwrap();
+        let moments = moments(end);
+        assert!(moments.len() > told.len(), "{name}: no more than {end} s of {ninth} ninths");
+        let answers = ask(server, &path, &moments);
+        for (old, new) in told.iter().zip(&answers) {
+            assert_eq!(&old.1, new, "{name} at {}", old.0);
+        }
+        for answer in &answers {
+            let frame = &answer["frame"];
+            let last =
+                frame["byte_offset"].as_u64().unwrap() + frame["byte_length"].as_u64().unwrap();
+            assert!(last <= sender.sent as u64, "{name}: a frame that isn't all there");
+        }
+        told = moments.into_iter().zip(answers).collect();
+
+        let past = server.get(&format!("{path}?at={end}"));
+        assert_eq!(past.status, 416, "{name} at {end}: {}", past.text());
+        let past = json(&past);
+        assert_eq!((&past["duration"]["seconds"], &past["growing"]), (&end.into(), &true.into()));
+        let why = past["detail"].as_str().unwrap();
+        assert!(why.contains("so far") && why.contains("still growing"), "{why}");
+    }
+    sender.end();
+    let whole = json(&server.get(&format!("{path}?at=0")));
+    assert_eq!(whole["growing"], false, "{name}");
+    let (moments, told): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+    assert_eq!(ask(server, &path, &moments), told, "{name}");
+    let short = whole["duration"]["seconds"].as_f64().unwrap() - moments.len() as f64 * 0.033;
+    assert!(short < 0.3, "{name}: the last {short} s were never told");
+    assert_eq!(server.get(&format!("{path}?at=3600")).status, 416);
+    assert!(server.get(&path).body == film, "{name}: other bytes");
+}
+
 #[test]
 fn what_is_told_of_a_stream_holds_when_it_has_ended() {
     let (_root, server) = serve();
     for name in FILMS {
-        let (film, path) = (film(name), format!("/live/{name}"));
-        let mut sender = Sender::begin(&server, &path, &film);
-        let mut told: Vec<(String, Value)> = Vec::new();
-        for ninth in 2..=9 {
-            sender.send(film.len() * ninth / 9);
-            let first = server.get(&format!("{path}?at=0"));
-            assert_eq!(first.status, 200, "{name}: {}", first.text());
-            let first = json(&first);
-            assert_eq!(first["growing"], true);
-            let end = first["duration"]["seconds"].as_f64().unwrap();
-            let moments = moments(end);
-            assert!(moments.len() > told.len(), "{name}: no more than {end} s of {ninth} ninths");
-            let answers = ask(&server, &path, &moments);
-            for (old, new) in told.iter().zip(&answers) {
-                assert_eq!(&old.1, new, "{name} at {}", old.0);
-            }
-            for answer in &answers {
-                let frame = &answer["frame"];
-                let last =
-                    frame["byte_offset"].as_u64().unwrap() + frame["byte_length"].as_u64().unwrap();
-                assert!(last <= sender.sent as u64, "{name}: a frame that isn't all there");
-            }
-            told = moments.into_iter().zip(answers).collect();
+        told_for_good(&server, name, &film(name));
+    }
+}
 
-            let past = server.get(&format!("{path}?at={end}"));
-            assert_eq!(past.status, 416, "{name} at {end}: {}", past.text());
-            let past = json(&past);
-            assert_eq!(
-                (&past["duration"]["seconds"], &past["growing"]),
-                (&end.into(), &true.into())
-            );
-            let why = past["detail"].as_str().unwrap();
-            assert!(why.contains("so far") && why.contains("still growing"), "{why}");
-        }
-        sender.end();
-        let whole = json(&server.get(&format!("{path}?at=0")));
-        assert_eq!(whole["growing"], false, "{name}");
-        let (moments, told): (Vec<_>, Vec<_>) = told.into_iter().unzip();
-        assert_eq!(ask(&server, &path, &moments), told, "{name}");
-        let short = whole["duration"]["seconds"].as_f64().unwrap() - moments.len() as f64 * 0.033;
-        assert!(short < 0.3, "{name}: the last {short} s were never told");
-        assert_eq!(server.get(&format!("{path}?at=3600")).status, 416);
-        assert!(server.get(&path).body == film, "{name}: other bytes");
+#[test]
+#[ignore = "needs ffmpeg"]
+fn so_does_what_is_told_of_sound_alone() {
+    let (root, server) = serve();
+    let fragments = ["-movflags", "empty_moov+default_base_moof", "-frag_duration", "1000000"];
+    for (name, codec, muxer) in [
+        ("sound.mp4", "aac", &fragments[..]),
+        ("sound.ts", "aac", &[]),
+        ("sound.webm", "libopus", &["-live", "1", "-cluster_time_limit", "1000"]),
+    ] {
+        let file = root.path().join(name);
+        let tone = ["-v", "error", "-f", "lavfi", "-i", "sine=440:duration=9", "-c:a", codec];
+        let to = [file.to_str().unwrap()];
+        output("ffmpeg", tone.iter().chain(muxer).chain(&to).copied());
+        told_for_good(&server, name, &fs::read(&file).unwrap());
     }
 }
 

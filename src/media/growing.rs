@@ -73,7 +73,9 @@ impl Known {
             Some(Family::MpegTs) if filled == HEAD => Known::TransportStream(Default::default()),
             _ if filled < HEAD => return Err(TOO_LITTLE),
             Some(Family::Audio) => {
-                return Err(Error::NotYet("sound alone is asked when all of it is there"));
+                return Err(Error::NotYet(
+                    "WAV, MP3 and ADTS are asked when all is there; sound in MP4, MPEG-TS and WebM is told as it comes",
+                ));
             }
             _ => return Err(Error::Unknown),
         })

@@ -274,6 +274,14 @@ fn a_film_without_its_table_is_not_guessed_at() {
 }
 
 #[test]
+fn sound_without_a_container_is_asked_when_it_has_ended() {
+    let wav = [&b"RIFF\xFF\xFF\xFF\xFFWAVEfmt "[..], &[0; 5000]].concat();
+    let part = Part::of(&wav, wav.len());
+    let why = Growing::default().advance(&part).err().unwrap().to_string();
+    assert!(why.contains("WAV, MP3 and ADTS are asked when all is there"), "{why}");
+}
+
+#[test]
 fn nothing_that_comes_makes_it_panic() {
     for name in FILMS {
         let film = fixture(name);
