@@ -32,7 +32,7 @@ pub struct Core {
 #[derive(Debug)]
 pub enum Frames {
     Samples(Samples),
-    Search(Search),
+    Search(Box<Search>),
 }
 
 impl Core {
@@ -104,13 +104,11 @@ impl Core {
                         None => search.first(source, false)?.unwrap_or(frame),
                     },
                 };
-                let first = sync.shown;
-                let (closed, sync) = (search.close(source, frame)?, search.close(source, sync)?);
                 Ok(Some(Found {
                     number: self.place(frame.shown),
-                    frame: self.sample(closed),
+                    frame: self.sample(frame),
                     sync: self.sample(sync),
-                    later: around.sync.is_none() || first > asked,
+                    later: around.sync.is_none() || sync.shown > asked,
                 }))
             }
         }
@@ -175,8 +173,7 @@ impl Core {
         let end = match &self.frames {
             Frames::Samples(samples) => samples.end_before(shown, to),
             Frames::Search(search) => {
-                let last = search.find(source, to.saturating_sub(1), shown)?.last;
-                last.map(|last| search.close(source, last)).transpose()?.map(|last| last.end)
+                search.find(source, to.saturating_sub(1), shown)?.last.map(|last| last.end)
             }
         };
         let end = end.unwrap_or(0).max(found.frame.span.end);

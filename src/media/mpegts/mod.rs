@@ -16,6 +16,7 @@
 //!
 //! The stream decides what a sync sample is, not the packets' random access indicator: see `es`.
 
+mod around;
 mod codec;
 mod core;
 mod describe;
@@ -23,6 +24,7 @@ mod es;
 mod gathered;
 mod growing;
 mod live;
+mod memory;
 mod open;
 mod packet;
 mod pass;
@@ -32,10 +34,15 @@ mod rate;
 mod samples;
 mod search;
 mod section;
+mod seen;
 mod sparse;
 mod tables;
 mod walk;
 
+#[cfg(test)]
+mod long_tests;
+#[cfg(test)]
+mod reel;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -45,10 +52,11 @@ pub use growing::Growing;
 pub use live::Edge;
 
 use self::core::{Core, Frames};
-use self::open::File;
+use self::open::{File, WHOLE};
 use self::packet::Framing;
 use self::pes::HERTZ;
 use self::search::Lost;
+use self::seen::Seen;
 use crate::media::{
     Error, Found, Index, Layout, Rounding, Sample, Source, StartTimecode, Time, Track,
 };
@@ -61,6 +69,8 @@ pub fn recognises(head: &[u8]) -> bool {
 }
 
 pub fn open(source: &dyn Source) -> Result<TransportStream, Error> {
+    let seen = Seen::new(source);
+    let source = if source.length() > WHOLE { &seen } else { source };
     let core = File::new(source)?.index()?;
     Ok(TransportStream { core, read_whole: OnceLock::new() })
 }

@@ -162,11 +162,12 @@ impl<'s> File<'s> {
             let at = gathered.runs.last().map_or(self.begin, |run| run.start);
             return Err(Error::broken(at, "time goes back over and over again up to here"));
         }
-        let search = Search::of(self.framing, &progress.pass, &gathered).ok_or(Error::NoTrack)?;
+        let search = Search::of(self.framing, &progress.pass, &gathered);
+        let mut search = search.ok_or(Error::NoTrack)?;
         if let Some(Core { frames: Frames::Search(known), .. }) = before {
             search.learn(known);
         }
-        describe::core(self, progress, gathered, Frames::Search(search), before)
+        describe::core(self, progress, gathered, Frames::Search(Box::new(search)), before)
     }
 
     /// The index of a file that has grown since its index was made.

@@ -89,16 +89,20 @@ impl Pictures {
         self.young.is_some()
     }
 
-    /// The sample that was open when the packets ended, if it isn't wanted from [`finish`](Self::finish).
-    pub fn open(mut self, each: &mut dyn FnMut(Unit)) -> Option<Unit> {
-        self.settle(true, each);
+    /// The sample whose bytes still come.
+    pub fn begun(&self) -> Option<Unit> {
         self.open
+    }
+
+    /// The sample that was open when the packets ended, if it isn't wanted from [`finish`](Self::finish).
+    pub fn open(&mut self, each: &mut dyn FnMut(Unit)) -> Option<Unit> {
+        self.settle(true, each);
+        self.open.take()
     }
 
     /// No more packets: gives what is left.
     pub fn finish(&mut self, each: &mut dyn FnMut(Unit)) {
-        self.settle(true, each);
-        if let Some(open) = self.open.take() {
+        if let Some(open) = self.open(each) {
             each(open);
         }
     }

@@ -1,8 +1,11 @@
 //! Looking for a time in a file too large to read: bisection on the decoding times of PES packets, then
 //! the few packets around the place. Where time turns out to go back, it says so: see [`Lost`].
 
+use super::around::{Around, Reach};
+use super::codec::Codec;
 use super::es::Sniffer;
 use super::gathered::{Gathered, Run};
+use super::memory::{END, Edge, Gap, Known, Memory, Part};
 use super::packet::Framing;
 use super::pass::Pass;
 use super::pes::{self, Clock, Reading};
@@ -10,16 +13,17 @@ use super::pictures::{Pictures, Unit};
 use super::walk::Walk;
 use crate::media::{Error, Source};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Bytes between which bisection ends, and in which a search goes back to a sync sample.
+/// Bytes between which bisection ends; half as many are read at once on the way back to a sync sample. Where samples are
+/// large it is so many of them, for a probe costs about one.
 const CHUNK: u64 = 256 << 10;
+const LARGE: u64 = 3;
+const MOST: u64 = 2 << 20;
 /// One read of a probe.
-const BLOCK: usize = 16 << 10;
+const BLOCK: usize = 8 << 10;
 /// One read of a look at all packets.
-const SCAN: usize = 64 << 10;
-/// The end of a sample whose last packet was not met; see [`Search::close`].
-const UNKNOWN: u64 = 0;
+const SCAN: usize = 32 << 10;
 /// Probes remembered.
 const PROBES: usize = 4096;
 /// Why a search ended without an answer.
@@ -52,39 +56,14 @@ pub struct Search {
     probes: Mutex<Vec<(u64, i64)>>,
     /// Before this offset there is no sync sample: it was looked for.
     barren: AtomicU64,
+    /// See [`CHUNK`].
+    chunk: u64,
+    memory: Memory,
+    /// The first sample, and the first sync sample, once they were asked for.
+    first: [OnceLock<Unit>; 2],
 }
 
-/// A value of this type gathers the samples that matter for one time.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Around {
-    /// Greatest presentation time at or before the time.
-    pub frame: Option<Unit>,
-    pub sync: Option<Unit>,
-    /// The last one in the file that is shown at or before the time, and not before `floor`.
-    pub last: Option<Unit>,
-    floor: i64,
-}
-
-impl Around {
-    fn see(&mut self, unit: Unit, time: i64) {
-        let later = |than: Option<Unit>| {
-            than.is_none_or(|than| (unit.shown, unit.start) >= (than.shown, than.start))
-        };
-        if unit.shown > time {
-            return;
-        }
-        if later(self.frame) {
-            self.frame = Some(unit);
-        }
-        if unit.sync && later(self.sync) {
-            self.sync = Some(unit);
-        }
-        if unit.shown >= self.floor && self.last.is_none_or(|last| unit.start >= last.start) {
-            self.last = Some(unit);
-        }
-    }
-}
-
+/// For the same file when it has grown.
 impl Clone for Search {
     fn clone(&self) -> Self {
         Search {
@@ -96,6 +75,36 @@ impl Clone for Search {
             runs: self.runs.clone(),
             probes: Mutex::new(self.probes().clone()),
             barren: AtomicU64::new(self.barren.load(Relaxed)),
+            chunk: self.chunk,
+            memory: self.memory.before_end(),
+            first: Default::default(),
+        }
+    }
+}
+
+/// A value of this type is where samples are gathered from.
+#[derive(Clone, Copy, Debug)]
+struct Low {
+    from: u64,
+    /// A time near the first one's.
+    decoded: i64,
+    /// It is known that a sample begins there.
+    sure: bool,
+}
+
+/// A value of this type is samples as they are gathered.
+struct Taken {
+    units: Vec<Unit>,
+    /// The first one may be none: it is passed over.
+    doubtful: bool,
+    passed: bool,
+}
+
+impl Taken {
+    fn take(&mut self, unit: Unit) {
+        match std::mem::take(&mut self.doubtful) {
+            true => self.passed = true,
+            false => self.units.push(unit),
         }
     }
 }
@@ -105,18 +114,35 @@ impl Search {
     pub fn of(framing: Framing, pass: &Pass, gathered: &Gathered) -> Option<Self> {
         let main = pass.main.as_ref()?;
         let clock = main.clock;
-        let (sniffer, probes, barren) = (main.sniffer.clone(), Mutex::default(), AtomicU64::new(0));
+        let (sniffer, barren) = (main.sniffer.clone(), AtomicU64::new(0));
+        let (probes, memory, first) = Default::default();
         let (jitter, delay) = (gathered.jitter, gathered.delay);
+        let bytes: u64 = gathered.units.iter().map(|unit| unit.end - unit.start).sum();
+        let mean = bytes / gathered.units.len().max(1) as u64;
+        let chunk = mean.saturating_mul(LARGE).clamp(CHUNK, MOST);
         let mut runs = gathered.runs.clone();
         for run in &mut runs {
             let place = pass.tables.place(run.pid)?;
             run.codec = pass.tables.streams().get(place)?.codec;
         }
-        Some(Search { framing, clock, sniffer, jitter, delay, runs, probes, barren })
+        Some(Search {
+            framing,
+            clock,
+            sniffer,
+            jitter,
+            delay,
+            runs,
+            probes,
+            barren,
+            chunk,
+            memory,
+            first,
+        })
     }
 
     /// Takes over what was found out about the same file when it was shorter.
-    pub fn learn(&self, known: &Search) {
+    pub fn learn(&mut self, known: &Search) {
+        self.memory = known.memory.before_end();
         self.probes().clone_from(&known.probes());
         self.barren.fetch_max(known.barren.load(Relaxed), Relaxed);
     }
@@ -155,15 +181,28 @@ impl Search {
         run.start + at.saturating_sub(run.start) / stride * stride
     }
 
-    /// Places around the time: samples that begin before the first are decoded at or before it, those that
-    /// begin at or after the second are decoded after it.
-    fn locate(&self, source: &dyn Source, run: &Run, time: i64) -> Result<((u64, i64), u64), Lost> {
+    /// A place from which on the samples are looked at to come to the time: the first one is decoded at or before it. `gap` is what
+    /// is known around it. Not `close` by, it may lie farther before the time than it seems.
+    fn locate(
+        &self,
+        source: &dyn Source,
+        run: &Run,
+        gap: Gap,
+        time: i64,
+        close: bool,
+    ) -> Result<Low, Lost> {
         let known = self.runs.first().is_some_and(|first| first.start == run.start);
         let (mut low, mut high) = ((run.start, run.decoded.0), (run.end, run.decoded.1 + 1));
+        let farther = |low: (u64, i64)| gap.low.filter(|known| known.0 >= low.0).unwrap_or(low);
+        let begin = |low: (u64, i64)| Low {
+            from: low.0,
+            decoded: low.1,
+            sure: low.0 <= run.start || gap.low == Some(low),
+        };
         if time >= high.1 {
             // Nothing is decoded later: go back from the end.
-            low.0 = self.align(run, run.end.saturating_sub(CHUNK).max(run.start));
-            return Ok(((low.0, run.decoded.1), run.end));
+            let from = self.align(run, run.end.saturating_sub(self.chunk).max(run.start));
+            return Ok(begin(farther((from, run.decoded.1))));
         }
         if known {
             let probes = self.probes();
@@ -171,20 +210,26 @@ impl Search {
             low = past.checked_sub(1).and_then(|at| probes.get(at).copied()).unwrap_or(low);
             high = probes.get(past).copied().unwrap_or(high);
         }
-        // By the slope, a little past the place and a little before it in turn, so that both ends close in;
+        low = farther(low);
+        let edge = gap.high.map(|edge| (edge.from, edge.next));
+        high = edge.filter(|edge| edge.0 < high.0).unwrap_or(high);
+        // By the slope, a little before the place and a little past it in turn, so that both ends close in;
         // by halves where that doesn't: slopes may mislead.
-        let (mut round, mut margin, mut past) = (0u32, CHUNK / 2, false);
-        while high.0 - low.0 > CHUNK {
+        let (mut round, mut margin, mut past) = (0u32, self.chunk / 2, false);
+        while high.0.saturating_sub(low.0) > self.chunk {
             let width = high.0 - low.0;
             round += 1;
             let part = (time - low.1).max(0) as u128 * u128::from(width);
             let slope = (part / (high.1 - low.1).max(1) as u128) as u64;
+            if slope <= self.chunk && !close {
+                break;
+            }
             let ahead = match (round % 8, past) {
                 (0, _) => width / 2,
                 (_, true) => slope.saturating_add(margin),
                 (_, false) => slope.saturating_sub(margin),
             };
-            let ahead = ahead.clamp(CHUNK / 4, width - CHUNK / 4);
+            let ahead = ahead.clamp(self.chunk / 4, width - self.chunk / 4);
             let at = self.align(run, low.0 + ahead);
             let Some((place, stamp)) = self.probe(source, run.pid, (at, high.0))? else {
                 (high.0, past) = (at, false);
@@ -193,14 +238,14 @@ impl Search {
             let decoded = self.clock.time(stamp, Some(low.1));
             // Over more than ten minutes the turn is not known from the one before alone.
             let decoded = if decoded < low.1 - self.jitter { decoded + pes::WRAP } else { decoded };
-            if decoded > high.1 + self.jitter {
+            if decoded > high.1.saturating_add(self.jitter) {
                 return Err(Lost::Disorder);
             }
             if known {
                 self.remember(place, decoded);
             }
             let early = decoded <= time;
-            margin = if early == past { margin.saturating_mul(4) } else { CHUNK / 2 };
+            margin = if early == past { margin.saturating_mul(4) } else { self.chunk / 2 };
             past = early;
             if early {
                 low = (place, decoded);
@@ -208,7 +253,7 @@ impl Search {
                 high = (at, decoded);
             }
         }
-        Ok((low, high.0))
+        Ok(begin(low))
     }
 
     pub fn remember(&self, place: u64, decoded: i64) {
@@ -222,40 +267,105 @@ impl Search {
         }
     }
 
-    /// Gives the samples that begin in `from..to`, until `each` says that it has enough. Returns where the
-    /// sample ends that began before, and the last sample if packets past `to` may belong to it.
+    /// What looks at the pictures of a run from inside the file on; a time near the first one's.
+    fn pictures(&self, run: &Run, near: i64) -> Pictures {
+        let known = self.runs.first().is_some_and(|first| first.codec == run.codec);
+        let sniffer = if known { self.sniffer.parted() } else { Sniffer::new(run.codec) };
+        Pictures::new(run.pid, run.codec, sniffer, self.clock).after(near)
+    }
+
+    fn walk<'s>(&self, source: &'s dyn Source, run: &Run, (from, to): (u64, u64)) -> Walk<'s> {
+        let walk = Walk::new(source, self.framing, from, to, SCAN);
+        if from > run.start { walk.anywhere() } else { walk }
+    }
+
+    /// Gives the samples that begin at `from` or after, until `each` says that it has enough.
     fn scan(
         &self,
         source: &dyn Source,
         run: &Run,
-        (from, to): (u64, u64),
-        near: i64,
+        from: (u64, i64),
         each: &mut dyn FnMut(Unit) -> bool,
-    ) -> Result<(u64, Option<Unit>), Error> {
-        let known = self.runs.first().is_some_and(|first| first.codec == run.codec);
-        let sniffer = if known { self.sniffer.clone() } else { Sniffer::new(run.codec) };
-        let mut pictures = Pictures::new(run.pid, run.codec, sniffer, self.clock).after(near);
-        let mut walk = Walk::new(source, self.framing, from, run.end, SCAN).mostly_to(to);
-        if from > run.start {
-            walk = walk.anywhere();
-        }
-        let mut more = true;
-        let length = source.length();
+    ) -> Result<(), Error> {
+        let mut pictures = self.pictures(run, from.1);
+        let mut walk = self.walk(source, run, (from.0, run.end));
+        let (mut more, length) = (true, source.length());
         while let Some((at, packet)) = walk.step()? {
-            if at >= to && (!pictures.is_young() || packet.pid() == run.pid && packet.begins()) {
-                let stray = pictures.stray;
-                return Ok((stray, pictures.open(&mut |unit| more = more && each(unit))));
-            }
             if packet.pid() == run.pid {
                 let span = (at, length.min(at + self.framing.stride));
-                pictures.take(span, packet, &mut |unit| more &= each(unit));
+                pictures.take(span, packet, &mut |unit| more = more && each(unit));
                 if !more {
-                    return Ok((pictures.stray, None));
+                    return Ok(());
                 }
             }
         }
         pictures.finish(&mut |unit| more = more && each(unit));
-        Ok((pictures.stray, None))
+        Ok(())
+    }
+
+    /// Every sample that begins in `from..to`, or up to one of which `stop` says that it isn't wanted any more; `edge` is what comes
+    /// after.
+    fn gather(
+        &self,
+        source: &dyn Source,
+        run: &Run,
+        Low { from, decoded, sure }: Low,
+        edge: Edge,
+        stop: &dyn Fn(Unit) -> bool,
+    ) -> Result<Part, Error> {
+        let mut pictures = self.pictures(run, decoded);
+        let Edge { from: end, next, stray } = edge;
+        // A field at the beginning may be a second one: what comes before tells.
+        let doubtful = self.sniffer.has_fields() && !sure;
+        let mut taken = Taken { units: Vec::new(), doubtful, passed: false };
+        let mut walk = self.walk(source, run, (from, end));
+        let length = source.length();
+        let mut reached = None;
+        while let Some((at, packet)) = walk.step()? {
+            if packet.pid() != run.pid {
+                continue;
+            }
+            let span = (at, length.min(at + self.framing.stride));
+            pictures.take(span, packet, &mut |unit| taken.take(unit));
+            reached =
+                pictures.begun().filter(|&unit| unit.start > from && !taken.doubtful && stop(unit));
+            if reached.is_some() {
+                break;
+            }
+        }
+        let (to, next) = match reached {
+            Some(unit) => (unit.start, unit.decoded),
+            None => (end, next),
+        };
+        if reached.is_none() {
+            let whole = end >= run.end;
+            // The last one may not be understood yet.
+            let mut walk = Walk::new(source, self.framing, walk.at(), run.end, 0);
+            while !whole
+                && pictures.is_young()
+                && let Some((at, packet)) = walk.step()?
+            {
+                if packet.pid() == run.pid {
+                    if packet.begins() {
+                        break;
+                    }
+                    let span = (at, length.min(at + self.framing.stride));
+                    pictures.take(span, packet, &mut |unit| taken.take(unit));
+                }
+            }
+            match pictures.open(&mut |unit| taken.take(unit)) {
+                Some(open) => taken.take(Unit { end: open.end.max(stray), ..open }),
+                None => pictures.stray = pictures.stray.max(stray),
+            }
+        }
+        let Taken { units, passed, .. } = taken;
+        let (from, stray) = match (passed, units.first(), reached) {
+            (false, ..) => (from, pictures.stray),
+            (true, Some(first), _) => (first.start, 0),
+            (true, None, Some(_)) => (to, 0),
+            (true, None, None) => (end, stray),
+        };
+        Ok(Part { from, to, next, stray, units })
     }
 
     /// The samples that matter for a time, in one run: back from the place of that time to a sync sample.
@@ -266,63 +376,79 @@ impl Search {
         time: i64,
         floor: i64,
     ) -> Result<Around, Lost> {
-        let (low, top) = self.locate(source, run, time.saturating_add(self.jitter))?;
-        let ((mut from, mut near), mut to) = (low, top);
-        let mut around = Around { floor, ..Around::default() };
-        let (mut barren, mut tail) = (top, None);
-        loop {
-            // A field at a chunk's beginning may be a second one: the chunk before tells.
-            let mut doubtful = self.sniffer.has_fields() && from > run.start;
-            let (mut first, mut passed) = (None, false);
-            let mut see = |unit: Unit| {
-                if std::mem::take(&mut doubtful) {
-                    passed = true;
-                    return true;
+        let mut around = Around::new(time, floor);
+        let reach = Reach {
+            slack: self.delay.saturating_add(self.jitter),
+            shuffled: matches!(run.codec, Codec::Video(_)),
+            barren: self.barren.load(Relaxed),
+        };
+        let limit = time.saturating_add(self.jitter);
+        let mut syncs = u64::MAX;
+        let mut see = |unit: Unit| {
+            if unit.sync {
+                syncs = syncs.min(unit.start);
+            }
+            around.back(unit, reach)
+        };
+        let Known { mut enough, mut edge, top } = self.onward(source, run, limit, &mut see)?;
+        let mut step = self.chunk / 2;
+        while !enough && edge.from > run.start {
+            let known = match self.memory.before(run, edge.from, &mut see) {
+                Ok(known) => known,
+                Err(bottom) => {
+                    let from = self.align(run, edge.from.saturating_sub(step).max(run.start));
+                    let decoded = if edge.next == END { run.decoded.1 } else { edge.next };
+                    let low = Low { from: from.max(bottom), decoded, sure: from <= bottom };
+                    let part = self.gather(source, run, low, edge, &|_| false)?;
+                    self.memory.keep(run, &part);
+                    part.back(&mut see)
                 }
-                first.get_or_insert((unit.start, unit.decoded));
-                around.see(unit, time);
-                if unit.sync {
-                    barren = barren.min(unit.start);
-                }
-                true
             };
-            let (stray, open) = self.scan(source, run, (from, to), near, &mut see)?;
-            if let Some(open) = open {
-                // What follows was seen before, unless this is the first look.
-                let end = tail.map_or(UNKNOWN, |tail: u64| tail.max(open.end));
-                see(Unit { end, ..open });
-            }
-            tail = match (first, passed, tail) {
-                (_, true, _) => None,
-                (None, false, None) => None,
-                (None, false, Some(tail)) => Some(tail.max(stray)),
-                (Some(_), false, _) => Some(stray),
-            };
-            if around.sync.is_some() {
-                return Ok(around);
-            }
-            match first {
-                Some((start, decoded)) => (to, near) = (start, decoded),
-                None if passed => {}
-                None => to = from,
-            }
-            let known = self.barren.load(Relaxed);
-            if from <= run.start || to <= known && around.frame.is_some() {
-                if run.start <= known {
-                    self.barren.fetch_max(barren, Relaxed);
-                }
-                return Ok(around);
-            }
-            from = self.align(run, from.saturating_sub(CHUNK).max(run.start));
+            enough = known.enough;
+            // A look that tells nothing begins farther back.
+            step =
+                if known.edge.from < edge.from { self.chunk / 2 } else { step.saturating_mul(2) };
+            edge = known.edge;
         }
+        if around.sync.is_none() && run.start <= reach.barren {
+            self.barren.fetch_max(syncs.min(top), Relaxed);
+        }
+        Ok(around)
     }
 
-    /// The samples that matter for a time; their ends may not be known yet: see [`close`](Self::close).
+    /// Goes back over samples from the first that is decoded after `limit`.
+    fn onward(
+        &self,
+        source: &dyn Source,
+        run: &Run,
+        limit: i64,
+        see: &mut dyn FnMut(Unit) -> bool,
+    ) -> Result<Known, Lost> {
+        let end = Edge { from: run.end, next: END, stray: 0 };
+        for close in [false, true] {
+            let gap = match self.memory.around(run, limit, see) {
+                Ok(known) => return Ok(known),
+                Err(gap) => gap,
+            };
+            let low = self.locate(source, run, gap, limit, close)?;
+            // So far it may turn out to be.
+            let reach = if close { u64::MAX } else { low.from.saturating_add(2 * self.chunk) };
+            let stop = |unit: Unit| unit.decoded > limit || unit.start > reach;
+            let part = self.gather(source, run, low, gap.high.unwrap_or(end), &stop)?;
+            self.memory.keep(run, &part);
+            if part.next > limit || close {
+                return Ok(part.back(see));
+            }
+        }
+        Ok(Known { enough: false, edge: end, top: run.end })
+    }
+
+    /// The samples that matter for a time.
     pub fn find(&self, source: &dyn Source, time: i64, floor: i64) -> Result<Around, Lost> {
         let reach = |run: &Run| run.shown.1.min(time);
         let mut runs: Vec<&Run> = self.runs.iter().filter(|run| run.shown.0 <= time).collect();
         runs.sort_by_key(|run| (std::cmp::Reverse(reach(run)), std::cmp::Reverse(run.start)));
-        let mut around = Around { floor, ..Around::default() };
+        let mut around = Around::new(time, floor);
         for run in runs {
             let done = |unit: Option<Unit>| unit.is_some_and(|unit| unit.shown >= reach(run));
             if done(around.frame) && done(around.sync) {
@@ -330,7 +456,7 @@ impl Search {
             }
             let here = self.around(source, run, time, floor)?;
             for unit in [here.frame, here.sync, here.last].into_iter().flatten() {
-                around.see(unit, time);
+                around.see(unit);
             }
         }
         Ok(around)
@@ -338,6 +464,15 @@ impl Search {
 
     /// The first sync sample of all, or the first sample of all.
     pub fn first(&self, source: &dyn Source, sync: bool) -> Result<Option<Unit>, Error> {
+        let known = &self.first[usize::from(sync)];
+        if let Some(&found) = known.get() {
+            return Ok(Some(found));
+        }
+        let found = self.look_for_first(source, sync)?;
+        Ok(found.map(|found| *known.get_or_init(|| found)))
+    }
+
+    fn look_for_first(&self, source: &dyn Source, sync: bool) -> Result<Option<Unit>, Error> {
         let mut found: Option<Unit> = None;
         for run in &self.runs {
             if found.is_some_and(|found| found.shown <= run.shown.0) {
@@ -347,7 +482,7 @@ impl Search {
             let (near, end) = (run.decoded.0, run.end);
             let barren = if sync { self.barren.load(Relaxed).min(end) } else { 0 };
             let start = self.align(run, barren.max(run.start));
-            self.scan(source, run, (start, end), near, &mut |unit| {
+            self.scan(source, run, (start, near), &mut |unit| {
                 if unit.sync || !sync {
                     if found.is_none_or(|found| unit.shown < found.shown) {
                         found = Some(unit);
@@ -369,9 +504,10 @@ impl Search {
         let mut found = Vec::new();
         for run in self.runs.iter().filter(|run| run.shown.1 >= from) {
             let mut left = most;
-            let (low, _) = self.locate(source, run, from.saturating_sub(self.delay + 1))?;
+            let gap = Gap { low: None, high: None };
+            let low = self.locate(source, run, gap, from.saturating_sub(self.delay + 1), true)?;
             if left > 0 {
-                self.scan(source, run, (low.0, run.end), low.1, &mut |unit| {
+                self.scan(source, run, (low.from, low.decoded), &mut |unit| {
                     if unit.sync && unit.shown >= from {
                         found.push(unit);
                         left -= 1;
@@ -385,27 +521,13 @@ impl Search {
         Ok(found)
     }
 
-    /// The sample with its true end.
-    pub fn close(&self, source: &dyn Source, unit: Unit) -> Result<Unit, Error> {
-        if unit.end != UNKNOWN {
-            return Ok(unit);
-        }
-        let inside = |run: &&Run| (run.start..run.end).contains(&unit.start);
-        let Some(run) = self.runs.iter().find(inside) else { return Ok(unit) };
-        let mut end = run.end;
-        self.scan(source, run, (unit.start, run.end), unit.decoded, &mut |closed| {
-            end = closed.end;
-            false
-        })?;
-        Ok(Unit { end, ..unit })
-    }
-
     fn probes(&self) -> MutexGuard<'_, Vec<(u64, i64)>> {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn weight(&self) -> usize {
         let probes = self.probes();
-        self.runs.capacity() * size_of::<Run>() + probes.capacity() * 16 + self.sniffer.weight()
+        let runs = self.runs.capacity() * size_of::<Run>();
+        runs + probes.capacity() * 16 + self.sniffer.weight() + self.memory.weight()
     }
 }

@@ -15,14 +15,16 @@ use crate::media::{Error, Kind};
 const STEP: u64 = 64 << 10;
 const SAMPLES: usize = 16;
 /// Further on fewer samples suffice, and further still streams that aren't there aren't waited for.
-const FEWER: (u64, usize) = (512 << 10, 6);
+const FEWER: (u64, usize) = (256 << 10, 6);
 const STREAMS: u64 = 8 << 20;
 /// How far is looked for any sample at all.
 const PATIENCE: u64 = 16 << 20;
 /// How much of the end is looked at first.
 const END: u64 = 256 << 10;
-/// Places looked at between beginning and end.
+/// Places looked at between beginning and end, and how many where samples are large: each place costs about one.
 const PLACES: u64 = 8;
+const FEWER_PLACES: u64 = 4;
+const LARGE: u64 = 96 << 10;
 
 pub fn index(file: &File<'_>, tables: &Tables) -> Result<Option<Core>, Error> {
     for kind in [Kind::Video, Kind::Audio] {
@@ -75,14 +77,16 @@ fn onward(
     let length = file.source.length();
     let (span, stride) = (length - base, file.framing.stride);
     let Some(&Run { pid, .. }) = gathered.runs.last() else { return Ok(None) };
+    let large = (seen - base) / gathered.count.max(1) as u64 > LARGE;
+    let places = if large { FEWER_PLACES } else { PLACES };
     let mut tail = base;
-    for k in 1..=PLACES {
-        let ahead = if k == PLACES { span.saturating_sub(END) } else { span / PLACES * k };
+    for k in 1..=places {
+        let ahead = if k == places { span.saturating_sub(END) } else { span / places * k };
         let at = base + ahead / stride * stride;
         if at < seen || at <= tail {
             continue;
         }
-        let limit = if k == PLACES { length } else { at + PATIENCE };
+        let limit = if k == places { length } else { at + PATIENCE };
         if let Some((place, stamp)) = search.probe(file.source, pid, (at, limit))? {
             let time = search.clock.onward(stamp, last.saturating_sub(gathered.jitter));
             let Some(time) = time else { return Ok(None) };
@@ -106,7 +110,7 @@ fn onward(
             search.end(&gathered);
             progress.pass.follow_times(&end);
             progress.gathered = gathered.clone();
-            let frames = Frames::Search(search);
+            let frames = Frames::Search(Box::new(search));
             return describe::core(file, progress, gathered, frames, before).map(Some);
         }
         if !ending.runs.is_empty() || length - from > PATIENCE {

@@ -161,3 +161,24 @@ pub fn film(mux: &mut Mux, first: i64, step: i64, pictures: usize, size: usize) 
     }
     written
 }
+
+/// A film of MPEG-2 in groups of twelve pictures, each of two fields with a PES packet and a time of its own.
+pub fn fields(mux: &mut Mux, first: i64, step: i64, pictures: usize) -> Vec<Written> {
+    mux.tables(&[(0x02, PICTURES, &[])]);
+    let field = |number: i64, kind: u8, parity: u8| {
+        let [high, low] = ((number as u16) << 6 | u16::from(kind) << 3).to_be_bytes();
+        let mut body = vec![0, 0, 1, 0, high, low, 0, 0, 0, 1, 0xb5, 0x8f, 0xff, 0xf0 | parity, 0];
+        body.extend([0, 0, 1, 1]);
+        body.resize(9000, 0x55);
+        body
+    };
+    let pictures = (0..pictures as i64).map(|k| {
+        let (shown, sync) = (first + k * step, k % 12 == 0);
+        let body = field(k % 12, if sync { 1 } else { 2 }, 1);
+        let start = mux.pes(PICTURES, Some(shown), None, &body).start;
+        // Its second field is an I field as well as a P field may be.
+        let end = mux.pes(PICTURES, Some(shown + step / 2), None, &field(k % 12, 1, 2)).end;
+        Written { shown, sync, span: start..end }
+    });
+    pictures.collect()
+}

@@ -90,24 +90,7 @@ fn pictures_longer_than_a_look() {
 #[test]
 fn fields_of_a_frame_are_one_sample() {
     let mut mux = Mux::new(188);
-    let mut written = Vec::new();
-    mux.tables(&[(0x02, PICTURES, &[])]);
-    for k in 0..200 {
-        let field = |number: i64, kind: u8, parity: u8| {
-            let [high, low] = ((number as u16) << 6 | u16::from(kind) << 3).to_be_bytes();
-            let mut body =
-                vec![0, 0, 1, 0, high, low, 0, 0, 0, 1, 0xb5, 0x8f, 0xff, 0xf0 | parity, 0];
-            body.extend([0, 0, 1, 1]);
-            body.resize(9000, 0x55);
-            body
-        };
-        let (shown, sync) = (90_000 + k * FRAME, k % 12 == 0);
-        let first = field(k % 12, if sync { 1 } else { 2 }, 1);
-        let start = mux.pes(PICTURES, Some(shown), None, &first).start;
-        // Its second field is an I field as well as a P field may be.
-        let end = mux.pes(PICTURES, Some(shown + FRAME / 2), None, &field(k % 12, 1, 2)).end;
-        written.push(Written { shown, sync, span: start..end });
-    }
+    let written = fields(&mut mux, 90_000, FRAME, 200);
     agree(&whole(&mux.bytes), &mux.bytes, &written, 90_000);
     agree(&sparse(&mux.bytes), &mux.bytes, &written, 90_000);
 }

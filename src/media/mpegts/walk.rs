@@ -5,9 +5,6 @@ use super::packet::{Framing, Packet, SIZE, SYNC};
 use crate::media::{Error, Source};
 use std::io;
 
-/// A block where little is wanted.
-const SMALL: u64 = 16 << 10;
-
 /// A value of this type is a walk from one packet to the next, up to an end.
 pub struct Walk<'s> {
     source: &'s dyn Source,
@@ -21,36 +18,18 @@ pub struct Walk<'s> {
     /// Offset of the block's first byte.
     from: u64,
     size: usize,
-    /// Blocks end here; past it they are small.
-    soft: u64,
 }
 
 impl<'s> Walk<'s> {
     /// A walk over the packets that begin in `at..end`; the last one may reach past `end`.
     pub fn new(source: &'s dyn Source, framing: Framing, at: u64, end: u64, size: usize) -> Self {
         let size = size.max(8 * framing.stride as usize);
-        Walk {
-            source,
-            framing,
-            at,
-            end,
-            lost: false,
-            block: Vec::new(),
-            from: 0,
-            size,
-            soft: u64::MAX,
-        }
+        Walk { source, framing, at, end, lost: false, block: Vec::new(), from: 0, size }
     }
 
     /// The walk begins anywhere, not where a packet is known to begin.
     pub fn anywhere(mut self) -> Self {
         self.lost = true;
-        self
-    }
-
-    /// Little will be wanted past this offset.
-    pub fn mostly_to(mut self, soft: u64) -> Self {
-        self.soft = soft;
         self
     }
 
@@ -133,7 +112,6 @@ impl<'s> Walk<'s> {
             return Ok(true);
         }
         let size = (self.size as u64).max(wanted).min(rest);
-        let size = size.min(self.soft.saturating_sub(self.at).max(SMALL));
         // No more than the walk will use: its end, and a packet that reaches past it.
         let size = size.min((self.end - self.at).saturating_add(3 * self.framing.stride));
         self.block.resize(size.max(wanted) as usize, 0);

@@ -56,6 +56,11 @@ impl H264 {
         (self.recovery, self.begun) = (false, false);
     }
 
+    /// What follows is not what comes next.
+    pub fn part(&mut self) {
+        self.field = None;
+    }
+
     /// A picture has begun, though no slice of it was met.
     pub fn begun(&self) -> bool {
         self.begun

@@ -158,6 +158,17 @@ impl Sniffer {
         matches!(&self.syntax, Syntax::Mpeg2(syntax) if syntax.fields)
     }
 
+    /// What it knows of the stream, for a look that begins elsewhere: no field of a picture is waited for.
+    pub fn parted(&self) -> Sniffer {
+        let mut sniffer = self.clone();
+        match &mut sniffer.syntax {
+            Syntax::H264(syntax) => syntax.part(),
+            Syntax::Mpeg2(syntax) => syntax.part(),
+            _ => {}
+        }
+        sniffer
+    }
+
     pub fn weight(&self) -> usize {
         match &self.syntax {
             Syntax::H264(_) => size_of::<h264::H264>() + 1024,

@@ -27,6 +27,11 @@ impl Mpeg2 {
         (self.heads, self.picture, self.field) = (false, None, false);
     }
 
+    /// What follows is not what comes next.
+    pub fn part(&mut self) {
+        self.waiting = None;
+    }
+
     /// A picture has begun, though no slice of it was met.
     pub fn begun(&self) -> bool {
         self.heads || self.picture.is_some()
