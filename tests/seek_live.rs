@@ -416,7 +416,7 @@ fn follow(server: &Server, path: &str, length: usize) -> Reader {
 fn costly_streams_hold_up_none_but_their_like() {
     let root = tempfile::tempdir().unwrap();
     let server = Server::start(root.path(), &["--follow-idle", "3600", "--index-time", "3600"]);
-    let bytes = costly(&film("fragmented.mp4"), 4 << 20);
+    let bytes = costly(&film("fragmented.mp4"), 2 << 20);
     let costly: Vec<_> = (0..4)
         .map(|number| {
             let path = format!("/{number}.mp4");
@@ -440,7 +440,7 @@ fn what_was_read_of_a_costly_stream_is_not_read_again() {
     let root = tempfile::tempdir().unwrap();
     let server = Server::start(root.path(), &["--follow-idle", "3600", "--index-time", "1"]);
     let (file, film) = (root.path().join("film.mp4"), film("fragmented.mp4"));
-    let bytes = costly(&film, 3 << 19);
+    let bytes = costly(&film, 3 << 18);
     fs::write(&file, &bytes).unwrap();
     let _reader = follow(&server, "/film.mp4", bytes.len());
     until("all of it was looked through", || {
