@@ -5,7 +5,7 @@
 //!              │ target       place        headers, length      ▲ slices
 //!              ▼                ▼                ▼               │
 //!            route ─────────► store ─────────► plan ───────► serve
-//!            which thing     the file, open    what of it    windows, resident
+//!            which thing     the file, open    what of it    spans, in memory
 //!            is meant        and mapped once   is answered   before they leave
 //! ```
 //!

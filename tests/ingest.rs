@@ -193,8 +193,10 @@ fn more_streams_than_the_limit_are_turned_away() {
 fn an_encoder_that_falls_silent_is_cut_off_and_its_stream_finished() {
     let root = root();
     let server = serve(&root, &["--ingest-idle", "1"]);
-    let mut client = begin(&server, "/live/cam.ts");
-    chunk(&mut client, b"film");
+    let mut client = server.connect();
+    // All at once: the silence begins behind it.
+    let head = "PUT /live/cam.ts HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.send(format!("{head}4\r\nfilm\r\n"));
     assert_eq!(client.response("PUT").status, 408);
     assert!(client.is_closed());
     assert_eq!(server.get("/live/cam.ts").text(), "film");
@@ -228,24 +230,27 @@ fn an_encoder_that_is_cut_off_leaves_its_stream() {
 #[test]
 fn of_what_brought_nothing_nothing_is_kept() {
     let root = root();
-    let server = serve(&root, &["--ingest-max-streams", "1", "--ingest-idle", "1"]);
-    for head in [
-        "Transfer-Encoding: chunked",
-        "Content-Length: 4",
-        "Content-Length: 4\nContent-Range: bytes 2-5/10",
-    ] {
-        for silent in [false, true] {
+    // One that falls silent, one that leaves.
+    for (idle, silent) in [("1", true), ("3600", false)] {
+        let server = serve(&root, &["--ingest-max-streams", "1", "--ingest-idle", idle]);
+        for head in [
+            "Transfer-Encoding: chunked",
+            "Content-Length: 4",
+            "Content-Length: 4\nContent-Range: bytes 2-5/10",
+        ] {
             let mut client = server.connect();
             client.request(&format!("PUT /live/film HTTP/1.1\n{head}"));
-            until("it is open", || server.metric("reelmap_streams") == 1.0);
             if silent {
                 assert_eq!(client.response("PUT").status, 408);
+            } else {
+                until("it is open", || server.metric("reelmap_streams") == 1.0);
             }
             drop(client);
             until("it is gone", || server.metric("reelmap_streams") == 0.0);
             assert_eq!(names(&root.path().join("live")), [""; 0], "{head}");
         }
     }
+    let server = serve(&root, &["--ingest-max-streams", "1"]);
     let mut client = begin(&server, "/live/film");
     client.send("what?\r\n");
     assert_eq!(client.response("PUT").status, 400);

@@ -232,7 +232,8 @@ fn more_files_than_may_stay_open_are_served_right() {
             });
         }
     });
-    assert!(server.metric("reelmap_mappings") <= 10.0);
+    // A last answer may be here before the server has let go of its file.
+    until("no more than ten are open", || server.metric("reelmap_mappings") <= 10.0);
 }
 
 #[test]

@@ -111,7 +111,8 @@ impl Drop for Proxy {
 
 fn behind(start: impl Fn(&Server) -> Proxy) {
     let root = tempfile::tempdir().unwrap();
-    let flags = ["--ingest", ".", "--live-wait", "1"];
+    // Longer than the next piece takes to come, and waited for once in vain.
+    let flags = ["--ingest", ".", "--live-wait", "5"];
     let server = Server::start(root.path(), &flags);
     let proxy = start(&server);
 

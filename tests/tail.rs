@@ -141,7 +141,7 @@ fn an_open_range_follows() {
 
 #[test]
 fn a_range_at_the_edge_waits_for_its_first_byte() {
-    let (_root, server) = serve(&[]);
+    let (_root, server) = serve(&["--live-wait", "3600"]);
     let mut encoder = begun(&server, b"0123456789");
     let mut client = server.connect();
     client.request(&format!("GET {CAM} HTTP/1.1\nRange: bytes=10-"));

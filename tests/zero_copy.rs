@@ -7,7 +7,7 @@ mod support;
 use allocator::ASKED;
 use rustix::net::{RecvFlags, recv};
 use std::{fs, sync::atomic::Ordering::SeqCst};
-use support::{Server, noise};
+use support::{Server, command::until, noise};
 
 const LENGTH: usize = 256 * 1024 * 1024;
 
@@ -33,7 +33,9 @@ fn transfer(flags: &[&str]) -> (usize, [f64; 3]) {
         left -= read;
     }
     let asked = ASKED.load(SeqCst) - before;
-    // The page with the figures is composed, as was the one before it.
+    // The last byte may be here before the server has counted it.
+    until("all is counted", || way("sendfile") + way("writev") >= LENGTH as f64);
+    // The pages with the figures are composed.
     (asked, [way("sendfile"), way("writev"), way("composed") - composed])
 }
 
@@ -47,6 +49,6 @@ fn a_body_of_256_mib_takes_no_memory() {
         for (way, share) in sent.iter().zip(ways) {
             assert!((way / LENGTH as f64 - share).abs() < 0.01, "{sent:?} with {flags:?}");
         }
-        assert!(sent[2] < 64.0 * 1024.0, "composed: {}", sent[2]);
+        assert!(sent[2] < LENGTH as f64 / 100.0, "composed: {}", sent[2]);
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   mod: accept ─> transport ─> hyper ─> service: route ─> store ─> plan
 //!                      ▲                                              │
-//!                      └── slices ── hyper <── body: windows <────────┘
+//!                      └── slices ── hyper <── body: spans <──────────┘
 //! ```
 
 mod answer;

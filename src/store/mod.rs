@@ -3,7 +3,8 @@
 //! `root` opens what a path names and nothing outside; `asset` is an open file with its identity;
 //! `identity` and `fingerprint` tell growth from a rewrite; `mapping` holds what is `unsafe`; `cache`
 //! keeps assets open; `residency` brings spans into memory; `folder` reads a folder's names; `plot` makes
-//! files and folders; `stamp` marks what was received with the tag it had as a stream.
+//! files and folders; `stamp` marks what was received with the tag it had as a stream; `unhurried` has
+//! what takes long to be let go of end elsewhere.
 
 pub mod asset;
 pub mod cache;
