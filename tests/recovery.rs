@@ -354,6 +354,28 @@ fn no_folder_is_too_deep_for_what_was_left_in_it() {
 }
 
 #[test]
+fn what_arrives_while_the_server_waits_for_its_end_is_synced_too() {
+    let root = tempfile::tempdir().unwrap();
+    let mut program = Program::quiet(root.path(), &["--ingest", ".", "--drain", "3600"]);
+    let mut encoder = Encoder(program.connect());
+    encoder.0.request("PUT /cam.ts HTTP/1.1\nTransfer-Encoding: chunked");
+    encoder.send(b"film");
+    let head = "HEAD /cam.ts HTTP/1.1";
+    until("it is kept", || program.connect().ask(head).header("upload-offset") == "4");
+    program.stop(rustix::process::Signal::TERM);
+    encoder.send(b" and more");
+    // How far the first part would outlast a loss of power, as the record says.
+    let record = fs::File::open(root.path().join(".cam.ts.reelmap-record")).unwrap();
+    let mut synced = [0; 8];
+    until("all of it is synced", || {
+        record.read_exact_at(&mut synced, 80).unwrap();
+        u64::from_le_bytes(synced) == 13
+    });
+    assert_eq!(encoder.end(), 201);
+    assert!(program.ended().0.success());
+}
+
+#[test]
 fn what_arrives_when_the_server_is_stopped_is_finished_before_it_ends() {
     let root = tempfile::tempdir().unwrap();
     let mut program = Program::quiet(root.path(), &["--ingest", ".", "--drain", "1"]);

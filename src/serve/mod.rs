@@ -145,12 +145,13 @@ pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Ou
     let app = Arc::new(app);
     let permits = Arc::new(Semaphore::new(app.config.limits.connections));
     let graceful = Arc::new(GracefulShutdown::new());
-    let mut tasks = JoinSet::new();
-    tasks.spawn(accept(listeners, app.clone(), permits, graceful.clone()));
+    let (mut accepting, mut tasks) = (JoinSet::new(), JoinSet::new());
+    accepting.spawn(accept(listeners, app.clone(), permits, graceful.clone()));
+    // These go on until the last answer has left: uploads do until then.
     tasks.spawn(sweep(app.clone()));
     tasks.spawn(ingest::sync(app.clone(), SYNC));
     shutdown.await;
-    tasks.shutdown().await;
+    accepting.shutdown().await;
     let Some(graceful) = Arc::into_inner(graceful) else { return };
     let open = graceful.count();
     if timeout(app.config.drain, graceful.shutdown()).await.is_err() {
