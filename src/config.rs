@@ -216,6 +216,8 @@ pub struct Config {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub connections: usize,
+    /// Files that other programs write and clients follow, at once.
+    pub followed: usize,
     /// Bytes of a request's line and headers.
     pub head: usize,
     /// Bytes of a request's target (RFC 9112 §3 asks for 8,000 at least).
@@ -228,9 +230,12 @@ pub struct Limits {
 /// Connections served at once where neither the user nor the system says otherwise.
 const MOST_CONNECTIONS: u64 = 10_000;
 
-/// File descriptors that are neither a connection nor an open film: sockets that listen, logs,
-/// folders being listed, files being opened.
-const DESCRIPTORS_ASIDE: u64 = 128;
+/// Files of other programs that are followed at once; each takes two descriptors.
+const MOST_FOLLOWED: u64 = 64;
+
+/// File descriptors that are neither a connection nor an open film: files that are followed, sockets that
+/// listen, logs, folders being listed, files being opened.
+const DESCRIPTORS_ASIDE: u64 = 2 * MOST_FOLLOWED + 128;
 
 impl Config {
     /// What `serve` means where a process may open `descriptors` files.
@@ -261,6 +266,7 @@ impl Config {
         }
         let limits = Limits {
             connections: usize::try_from(connections)?,
+            followed: usize::try_from(MOST_FOLLOWED)?,
             head: usize::from(serve.max_header_kib) * 1024,
             target: 8 * 1024,
             header_timeout: seconds(serve.header_timeout),
@@ -408,14 +414,14 @@ mod tests {
     #[test]
     fn limits_fit_into_the_descriptors() {
         let flags = ["--max-connections", "500", "--open-files", "300"];
-        assert!(Config::new(typed(&flags), Some(1024)).is_ok());
-        assert!(Config::new(typed(&flags), Some(900)).is_err());
+        assert!(Config::new(typed(&flags), Some(1100)).is_ok());
+        assert!(Config::new(typed(&flags), Some(1050)).is_err());
         let most = |files| Config::new(typed(&[]), files).map(|config| config.limits.connections);
         assert_eq!(most(None).unwrap(), 10_000);
-        assert_eq!(most(Some(4096)).unwrap(), 4096 - 1024 - 128);
+        assert_eq!(most(Some(4096)).unwrap(), 4096 - 1024 - 256);
         assert!(most(Some(1024)).is_err());
         let said = most(Some(20)).unwrap_err().to_string();
-        assert!(said.contains("open 20 files") && said.contains("(ulimit -n 1153)"), "{said}");
+        assert!(said.contains("open 20 files") && said.contains("(ulimit -n 1281)"), "{said}");
     }
 
     #[test]

@@ -17,9 +17,10 @@ use std::{
 };
 use tokio::{sync::Notify, task::spawn_blocking, time::timeout};
 
-/// A value of this type follows files.
-#[derive(Debug, Default)]
+/// A value of this type follows files, up to a number of them at once.
+#[derive(Debug)]
 pub struct Follower {
+    most: usize,
     /// There since the first one was followed; held while one begins or ends to be.
     watches: Arc<Mutex<Option<Watches>>>,
     /// Never held for longer than a look-up: the runtime waits for it.
@@ -43,6 +44,11 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Follower {
+    /// Follows up to `most` files at once. Each takes two descriptors, an inotify watch, and address space.
+    pub fn new(most: usize) -> Follower {
+        Follower { most, watches: Arc::default(), followed: Table::default() }
+    }
+
     /// The channel of the file whose state is `now`, if it is followed.
     pub fn channel(&self, now: &Identity) -> Option<Arc<Channel>> {
         let followed = lock(&self.followed);
@@ -57,7 +63,7 @@ impl Follower {
 
     /// The channel of `file`, whose state is `now`. It ends, whole, when the file has not grown for `idle`.
     ///
-    /// Fails where the system watches no more files. May wait, and is called where a runtime is at hand.
+    /// Fails where as many are followed as may be, or the system watches no more. May wait, and is called where a runtime is at hand.
     pub fn follow(
         &self,
         file: File,
@@ -75,11 +81,23 @@ impl Follower {
             Some(watches) => watches,
             none => none.insert(hear(&self.followed)?),
         };
+        let mut followed = lock(&self.followed);
+        // Nobody reads these any more, which their tasks see when something is written.
+        let left: Vec<_> = followed.extract_if(|_, f| f.channel.strong_count() == 0).collect();
+        let is_full = followed.values().filter(|other| !same(other)).count() >= self.most;
+        drop(followed);
+        for (watch, _) in left {
+            // Fails if the file is gone and the watch with it.
+            let _ = watches.remove(watch);
+        }
+        if is_full {
+            return Err(io::Error::other("as many files are followed as may be at once"));
+        }
         // By its descriptor, so that it is the very file, whatever has its name now.
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let watch = watches.add(path, WatchMask::MODIFY)?;
         // What was written before the watch began is seen here.
-        let channel = Arc::new(Channel::new(file.try_clone()?, now.size, census)?);
+        let channel = Arc::new(Channel::new(file, now.size, census)?);
         let written = Arc::new(Notify::new());
         written.notify_one();
         let entry = Followed {
@@ -91,7 +109,7 @@ impl Follower {
         let (table, watches) = (self.followed.clone(), self.watches.clone());
         let (kept, last) = (Arc::downgrade(&channel), now.size);
         tokio::spawn(async move {
-            grow(&kept, &file, last, idle, &written).await;
+            grow(&kept, last, idle, &written).await;
             spawn_blocking(move || {
                 let mut turn = lock(&watches);
                 let mut followed = lock(&table);
@@ -108,21 +126,15 @@ impl Follower {
     }
 }
 
-/// Tells `channel` of each growth of `file` beyond `length`, until it has none for `idle` or nobody reads it.
-async fn grow(
-    channel: &Weak<Channel>,
-    file: &File,
-    mut length: u64,
-    idle: Duration,
-    written: &Notify,
-) {
+/// Tells `channel` of each growth of its file beyond `length`, until it has none for `idle` or nobody reads it.
+async fn grow(channel: &Weak<Channel>, mut length: u64, idle: Duration, written: &Notify) {
     let mut grown = tokio::time::Instant::now();
     loop {
         let left = idle.saturating_sub(grown.elapsed());
         let silent = timeout(left, written.notified()).await.is_err();
         let Some(channel) = channel.upgrade() else { return };
         // Answered from memory: files that may have to ask elsewhere are not followed.
-        let now = file.metadata().map_or(0, |metadata| metadata.len());
+        let now = channel.file().metadata().map_or(0, |metadata| metadata.len());
         if now > length {
             (length, grown) = (now, tokio::time::Instant::now());
         } else if now < length || silent {
@@ -183,7 +195,7 @@ mod tests {
     async fn where_more_is_written_than_the_kernel_tells_of_nothing_is_missed() {
         let queue = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let follower = Follower::default();
+        let follower = Follower::new(4);
         let [one, two, lost, last] =
             ["one", "two", "lost", "last"].map(|name| followed(&follower, folder.path(), name));
         for (file, channel) in [&one, &two, &lost, &last] {
@@ -203,5 +215,22 @@ mod tests {
             yield_now().await;
         }
         assert_eq!(lost.1.state().length, 4);
+    }
+    #[tokio::test]
+    async fn no_more_are_followed_at_once_than_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let follower = Follower::new(1);
+        let (one, channel) = followed(&follower, folder.path(), "one");
+        let (two, census) = (tempfile::tempfile().unwrap(), Arc::default());
+        let asset = Asset::growing(two.try_clone().unwrap(), 1, &census).unwrap();
+        let follow = |file: &File, asset: &Asset| {
+            follower.follow(file.try_clone().unwrap(), asset.identity(), IDLE, &census)
+        };
+        assert!(follow(&two, &asset).is_err());
+        // The one that is followed is so for all who ask.
+        let again = follow(&one, &channel.asset()).unwrap();
+        assert!(Arc::ptr_eq(&again, &channel));
+        drop((again, channel));
+        assert!(follow(&two, &asset).is_ok());
     }
 }

@@ -111,12 +111,12 @@ impl App {
         let streams = Arc::new(ingest::streams(&config.ingest, cache.census())?);
         Ok(App {
             indexes: Indexes::new(config.indexes, config.index_time),
+            follower: Follower::new(config.limits.followed),
             config,
             cache,
             streams,
             growths: Growths::default(),
             edges: Edges::default(),
-            follower: Follower::default(),
             metrics: Metrics::default(),
             access_log,
             sockets: Sockets::open(),
