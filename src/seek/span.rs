@@ -105,7 +105,7 @@ impl Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     pub bytes: Range<u64>,
-    /// From the sync sample's time to the end of the last frame.
+    /// From the sync sample's time (zero for one that is before) to the end of the last frame.
     pub from: Time,
     pub to: Time,
     pub duration: Option<Time>,
@@ -173,7 +173,9 @@ impl Film<'_> {
             Some(to) => Some(self.end_of(to)?),
         };
         let to = end.unwrap_or(found.frame.time);
-        Ok(Sent { bytes, from: found.sync.time, to, duration })
+        // A sync sample that an edit list hides lies before zero, where there is no time to tell of.
+        let start = found.sync.time.max(Time::ZERO);
+        Ok(Sent { bytes, from: start, to, duration })
     }
 
     /// The time that one end of a range names; none past the end.

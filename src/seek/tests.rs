@@ -189,6 +189,17 @@ fn a_mapping_tells_times_and_bytes() {
 }
 
 #[test]
+fn a_mapping_begins_at_zero_where_the_sync_sample_is_hidden_before_it() {
+    let (index, bytes) = film("edit-list.mp4");
+    let film = Film { index: &*index, source: &bytes };
+    let hidden = index.find(&bytes, Time::ZERO).unwrap().unwrap().sync;
+    assert!(hidden.time.is_negative(), "{hidden:?}");
+    let sent = film.span(&TimeRange::parse("npt=0-0.2").unwrap()).unwrap();
+    assert_eq!((sent.from, sent.bytes.start), (Time::ZERO, hidden.span.start));
+    assert!(sent.mapping(9).starts_with("{ t:npt 0-0.2/0-"), "{}", sent.mapping(9));
+}
+
+#[test]
 fn a_file_that_can_not_be_asked_is_a_sentence() {
     for (path, says) in [("/no/such/film", "cannot open"), ("/dev", "is not a file")] {
         let error = command::ask(Path::new(path), &Question::Info, false).unwrap_err();
