@@ -29,6 +29,13 @@ impl Entry {
         self.offset.saturating_add(self.size.into())
     }
 
+    /// By this, frames are in presentation order: where two edits meet, the last frame of the one may be shown at the
+    /// time of the first of the other.
+    #[inline]
+    fn order(&self) -> (i64, u16) {
+        (self.ticks, self.part)
+    }
+
     fn sample(&self, scale: u32) -> Sample {
         Sample { time: Time::new(self.ticks, scale), span: self.offset..self.end() }
     }
@@ -193,7 +200,7 @@ pub struct Builder {
     frames: Frames,
     /// Not yet in the table; in presentation order.
     pending: Vec<Entry>,
-    written: i64,
+    written: (i64, u16),
     disordered: bool,
     several: bool,
     block_end: u64,
@@ -221,7 +228,7 @@ impl Builder {
         Builder {
             frames,
             pending: Vec::with_capacity(2 * WINDOW),
-            written: i64::MIN,
+            written: (i64::MIN, 0),
             disordered: false,
             several: parts > 1,
             block_end: 0,
@@ -229,7 +236,8 @@ impl Builder {
         }
     }
 
-    /// Takes the next sample in decode order. Of two at the same time the later one is shown later.
+    /// Takes the next sample in decode order. Of two at the same time that of the later part is shown later; of one
+    /// part, the later one.
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<(), TooLarge> {
         // Few places back, if any: those that are shown later make room one by one.
@@ -237,7 +245,7 @@ impl Builder {
         self.pending.push(entry);
         while let Some([before, here]) =
             place.checked_sub(1).and_then(|from| self.pending.get_mut(from..=place))
-            && before.ticks > entry.ticks
+            && before.order() > entry.order()
         {
             *here = *before;
             place -= 1;
@@ -261,8 +269,8 @@ impl Builder {
     fn append(&mut self, entries: &[Entry]) {
         let frames = &mut self.frames;
         for (entry, rank) in entries.iter().zip(frames.times.len()..) {
-            self.disordered |= entry.ticks < self.written;
-            self.written = entry.ticks;
+            self.disordered |= entry.order() < self.written;
+            self.written = entry.order();
             self.block_end = self.block_end.max(entry.end());
             if entry.sync {
                 frames.syncs.push(rank as i64);
@@ -330,7 +338,7 @@ impl Builder {
         let mut builder =
             Builder::new(self.frames.scale, self.room, if self.several { 2 } else { 1 });
         drop(self.frames);
-        entries.sort_by_key(|entry| entry.ticks);
+        entries.sort_by_key(Entry::order);
         builder.append(&entries);
         Ok(builder)
     }
@@ -444,6 +452,19 @@ mod tests {
         assert_eq!(at(&whole, 6), (5, 500, 500, false));
         let without = frames(&entries, vec![hidden, None]);
         assert_eq!(at(&without, 5), (4, 400, 500, true));
+    }
+
+    #[test]
+    fn where_two_parts_meet_the_later_one_s_frame_is_shown_later() {
+        let part = |part, ticks, offset| Entry { part, ..entry(ticks, offset, true) };
+        // The second part's frames lie first in the file, near the first part's and far from them.
+        for apart in [0, 200] {
+            let mut entries: Vec<_> = (0..=apart).map(|k| part(1, 5 + k, k as u64)).collect();
+            entries.extend((0..=5).map(|k| part(0, k, 1000 + k as u64)));
+            let frames = frames(&entries, vec![None, None]);
+            assert_eq!(at(&frames, 4).1, 1004, "{apart}");
+            assert_eq!(at(&frames, 5), (6, 0, 0, false), "{apart}");
+        }
     }
 
     #[test]
