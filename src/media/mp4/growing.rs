@@ -156,7 +156,7 @@ impl Film {
         };
         let audio = trak.facts.kind == Kind::Audio;
         let (fragments, scale) = (Fragments::new(defaults, audio, decode), trak.scale);
-        let shown = Shown::new(trak, source.length(), true);
+        let shown = Shown::new(trak, source.length(), true)?;
         let tracks = moov.tracks.iter_mut().map(|trak| std::mem::take(&mut trak.facts)).collect();
         Ok(Film {
             tracks,

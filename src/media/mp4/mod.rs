@@ -28,6 +28,7 @@ use super::{
     Error, Kind, Layout, Source, Time, Track, frames::Frames, index::Container, listed::Listed,
 };
 use boxes::Place;
+use edits::Edits;
 use fragments::Fragments;
 use moov::{Defaults, Moov, Trak};
 use shown::Shown;
@@ -147,7 +148,8 @@ fn candidates(moov: &Moov) -> Vec<(usize, &Trak)> {
         |trak: &Trak| moov.fragments.iter().flatten().any(|defaults| defaults.track == trak.id);
     let fits = |trak: &Trak| {
         let timed = matches!(trak.facts.kind, Kind::Video | Kind::Audio);
-        timed && !trak.edits.is_blank() && (promised(trak) || trak.tables.has_samples())
+        let blank = trak.edits.as_ref().is_ok_and(Edits::is_blank);
+        timed && !blank && (promised(trak) || trak.tables.has_samples())
     };
     let mut list: Vec<_> = moov.tracks.iter().enumerate().filter(|(_, trak)| fits(trak)).collect();
     list.sort_by_key(|(_, trak)| (chapters.contains(&trak.id), trak.facts.kind != Kind::Video));
@@ -172,11 +174,11 @@ fn frames_of(
     mut top: Top,
 ) -> Result<(Frames, i64, bool), Error> {
     let promised = moov.fragments.as_deref();
-    let mut shown = Shown::new(trak, source.length(), promised.is_some());
+    let mut shown = Shown::new(trak, source.length(), promised.is_some())?;
     let decode = match shown.take_tables(source, &trak.tables)? {
         Some(decode) => decode,
         None => {
-            shown = Shown::new(trak, source.length(), promised.is_some());
+            shown = Shown::new(trak, source.length(), promised.is_some())?;
             let tables = Tables { ctts: None, ..trak.tables };
             shown.take_tables(source, &tables)?.unwrap_or(0)
         }
@@ -188,10 +190,14 @@ fn frames_of(
         let mut fragments = Fragments::new(defaults, trak.facts.kind == Kind::Audio, decode);
         while let Some(place) = top.next()? {
             match &place.kind {
-                b"sidx" => fragments.take_index(source, &place, trak.scale)?,
+                b"sidx" if !place.cut => fragments.take_index(source, &place, trak.scale)?,
                 b"moof" => {
                     fragmented = true;
-                    fragments.take(source, &place, &mut shown)?;
+                    match fragments.take(source, &place, &mut shown) {
+                        // The file ends within it, and nothing of its media is there.
+                        Err(Error::Broken { .. }) if place.cut => break,
+                        taken => taken?,
+                    }
                 }
                 _ => {}
             }

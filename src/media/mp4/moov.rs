@@ -27,7 +27,8 @@ pub struct Trak {
     pub id: u32,
     /// Ticks a second of its media; never zero.
     pub scale: u32,
-    pub edits: Edits,
+    /// Or where and why its edit list is not read: that matters where times are looked up in this very track.
+    pub edits: Result<Edits, (u64, String)>,
     pub tables: Tables,
     /// The first sample entry.
     pub entry: Option<Place>,
@@ -203,8 +204,11 @@ fn settle(
     // on the movie's, says nothing without it.
     let scale = [draft.scale, movie, 1].into_iter().find(|&scale| scale > 0).unwrap_or(1);
     let edits = match draft.elst.filter(|_| movie > 0) {
-        Some(place) => Edits::read(window, &place, movie, scale)?,
-        None => Edits::none(),
+        Some(place) => match Edits::read(window, &place, movie, scale) {
+            Err(Error::Broken { offset, what }) => Err((offset, what)),
+            read => Ok(read?),
+        },
+        None => Ok(Edits::none()),
     };
     let mut facts = draft.facts;
     facts.id = draft.id.into();
@@ -232,8 +236,9 @@ fn settle(
         0 => draft.duration,
         sum => sum,
     };
-    let length = edits.length(i64::try_from(media).unwrap_or(i64::MAX));
-    facts.duration = Some(Time::new(length, scale)).filter(|time| time.ticks > 0);
+    let media = i64::try_from(media).unwrap_or(i64::MAX);
+    let length = edits.as_ref().ok().map(|edits| edits.length(media));
+    facts.duration = length.filter(|&length| length > 0).map(|length| Time::new(length, scale));
     Ok(Trak {
         facts,
         id: draft.id,

@@ -59,8 +59,10 @@ struct Part {
 }
 
 impl Shown {
-    pub fn new(trak: &Trak, length: u64, fragmented: bool) -> Self {
-        let Edits { mut shown, lead, listed } = trak.edits.clone();
+    /// Of the track's samples, none of which was taken yet; an error where its edit list is not read.
+    pub fn new(trak: &Trak, length: u64, fragmented: bool) -> Result<Self, Error> {
+        let edits = trak.edits.clone().map_err(|(offset, what)| Error::broken(offset, what));
+        let Edits { mut shown, lead, listed } = edits?;
         if !listed {
             // A list that changes nothing; media before zero is shown, at its own time.
             let ever = i64::MIN / 2;
@@ -72,7 +74,7 @@ impl Shown {
         }
         let part = |edit: Edit| Part { edit, shift: None, before: None };
         let most = MOST_LAID / (shown.len() as u64).max(1);
-        Shown {
+        Ok(Shown {
             builder: Builder::new(trak.scale, ROOM, shown.len()),
             parts: shown.into_iter().map(part).collect(),
             lead,
@@ -87,7 +89,7 @@ impl Shown {
             taken: 0,
             most,
             least: -1,
-        }
+        })
     }
 
     /// Takes the samples of the moov's tables; returns when the next one would be decoded, or nothing where the

@@ -333,6 +333,23 @@ fn several_edits_follow_each_other_and_may_repeat() {
 }
 
 #[test]
+fn an_edit_list_that_is_not_read_matters_in_its_own_track_alone() {
+    let twice = |film: Film| {
+        let mut trak = trak(&Film { edits: vec![(50, 20)], ..film }, MEDIA);
+        let at = trak.windows(4).position(|four| four == b"elst").unwrap() + 20;
+        trak[at..at + 4].copy_from_slice(&words(&[0x2_0000]));
+        trak
+    };
+    let sound = Film { handler: *b"soun", sync: None, ..film() };
+    let both = Film { in_moov: twice(sound.clone()), ..film() }.bytes();
+    assert_eq!(times(&both), times(&film().bytes()));
+    assert_eq!(index(&both).tracks()[1].duration, None);
+    assert_eq!(index(&both).duration(), Some(Time::new(1, 1)));
+    let main = Film { in_moov: twice(film()), ..sound }.bytes();
+    assert!(refusal(&main).contains("another rate than 1"));
+}
+
+#[test]
 fn sizes_of_64_bits_and_to_the_end_are_followed() {
     let film = film();
     let plain = film.bytes();

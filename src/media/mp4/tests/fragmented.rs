@@ -72,6 +72,33 @@ fn what_overlaps_is_shown_once() {
 }
 
 #[test]
+fn a_moof_that_the_file_ends_in_is_the_end() {
+    let whole = [empty(), fragment(&[BASE_IS_MOOF, 1], Some(0), 3)].concat();
+    let last = fragment(&[BASE_IS_MOOF, 1], Some(30), 2);
+    for part in 0..=last.len() - 10 {
+        let bytes = [&whole[..], &last[..part]].concat();
+        assert_eq!(times(&bytes), [0, 10, 20], "{part} bytes of it");
+    }
+    // One that ends too soon, before more of the file, is broken.
+    let mut broken = last;
+    broken[..4].copy_from_slice(&words(&[28]));
+    assert!(refusal(&[whole, broken].concat()).contains("ends before what it announces"));
+}
+
+#[test]
+fn an_index_that_the_file_ends_in_is_the_end() {
+    let whole = [empty(), fragment(&[BASE_IS_MOOF, 1], Some(0), 3)].concat();
+    let index = boxed(b"sidx", &[&words(&[0, 1, 1000, 500, 0, 2, 99, 300, 0, 99, 200, 0])]);
+    for part in 0..index.len() {
+        assert_eq!(
+            times(&[&whole[..], &index[..part]].concat()),
+            [0, 10, 20],
+            "{part} bytes of it"
+        );
+    }
+}
+
+#[test]
 fn an_index_times_fragments_that_say_nothing() {
     let one = fragment(&[BASE_IS_MOOF, 1], None, 2);
     let size = one.len() as u32;
