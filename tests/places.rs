@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, thread};
 use support::{
     Server,
     command::until,
@@ -89,6 +89,23 @@ fn preconditions_are_of_what_is_there() {
     let end = format!("If-Match: {}\nContent-Range: bytes 2-3/4", begin.header("etag"));
     assert_eq!(put(&end, b"lm").status, 201);
     assert_nothing_is_open(&server);
+}
+
+/// The condition is weighed when the name is taken: nobody else writes it in between.
+#[test]
+fn of_many_who_would_be_the_first_one_is() {
+    let root = root();
+    let server = serve(&root, &[]);
+    for round in 0..200 {
+        let head = format!("PUT /live/{round} HTTP/1.1\nIf-None-Match: *");
+        let statuses = thread::scope(|scope| {
+            let writers = [(); 24].map(|()| scope.spawn(|| put(&server, &head, b"film").status));
+            writers.map(|writer| writer.join().unwrap())
+        });
+        let first = statuses.iter().filter(|status| **status == 201).count();
+        let refused = statuses.iter().filter(|status| matches!(status, 409 | 412)).count();
+        assert_eq!((first, refused), (1, 23), "{statuses:?}");
+    }
 }
 
 #[test]

@@ -100,9 +100,18 @@ impl Streams {
         Ok(ground.folder.plot(&rest.parent(), make)?)
     }
 
-    /// Begins to write what is `asked` at `place`. Waits for the disk.
-    pub fn write(&self, place: &Place, asked: &Asked) -> Result<Writer, Refused> {
+    /// Begins to write what is `asked` at `place` if what is there is as it `should_be`, which is looked at while
+    /// nobody else begins, gives up or deletes anything. Waits for the disk.
+    pub fn write(
+        &self,
+        place: &Place,
+        asked: &Asked,
+        should_be: impl FnOnce() -> io::Result<bool>,
+    ) -> Result<Writer, Refused> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if !should_be()? {
+            return Err(Refused::NotThat);
+        }
         if let Some(upload) = self.at(place) {
             match asked {
                 Asked::Part(..) => return upload.claim(asked),
@@ -152,10 +161,17 @@ impl Streams {
         Ok(stored)
     }
 
-    /// Removes what is at `place`: the file, and what is there of an upload that nobody is at. Whether
-    /// there was anything. Waits for the disk.
-    pub fn delete(&self, place: &Place) -> Result<bool, Refused> {
+    /// Removes what is at `place` if it is as it `should_be`: the file, and what is there of an upload that
+    /// nobody is at. Whether there was anything. Waits for the disk.
+    pub fn delete(
+        &self,
+        place: &Place,
+        should_be: impl FnOnce() -> io::Result<bool>,
+    ) -> Result<bool, Refused> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if !should_be()? {
+            return Err(Refused::NotThat);
+        }
         let upload = self.at(place);
         if let Some(upload) = &upload {
             if upload.is_busy() {

@@ -27,6 +27,8 @@ use std::{
 pub enum Refused {
     /// It lies in no folder that may be written to, or the way there leads out of it.
     Forbidden,
+    /// What is there is not what it is meant to go on with, or to replace.
+    NotThat,
     /// Another writer is at it.
     Busy,
     /// Bytes of it are there already, or are being written.

@@ -94,14 +94,11 @@ pub(super) async fn answer(
         }
         Err(status) => return answer.last_message(status),
     };
-    match preconditions_hold(&service, &request, &place).await {
-        Ok(true) => {}
-        Ok(false) => return answer.last_message(StatusCode::PRECONDITION_FAILED),
-        Err(error) => return failed(answer, &error),
-    }
+    let (app, headers, at) = (service.app.clone(), request.headers().clone(), place.clone());
+    let preconditions_hold = move || preconditions_hold(&app, &headers, &at);
     let streams = service.app.streams.clone();
     if request.method() == Method::DELETE {
-        let deleted = OffRuntime::start(move || Ok(streams.delete(&place)));
+        let deleted = OffRuntime::start(move || Ok(streams.delete(&place, preconditions_hold)));
         return match deleted.await.map_err(Refused::Io).and_then(|outcome| outcome) {
             Ok(true) => answer.empty(StatusCode::NO_CONTENT, HeaderMap::new()),
             Ok(false) => answer.message(StatusCode::NOT_FOUND),
@@ -114,8 +111,10 @@ pub(super) async fn answer(
             let Some(upload) = streams.at(&place) else {
                 return answer.message(StatusCode::NOT_FOUND);
             };
-            return match OffRuntime::start(move || Ok(Progress::of(upload))).await {
-                Ok(progress) => progress.told(answer, StatusCode::OK),
+            let progress = move || Ok(preconditions_hold()?.then(|| Progress::of(upload)));
+            return match OffRuntime::start(progress).await {
+                Ok(Some(progress)) => progress.told(answer, StatusCode::OK),
+                Ok(None) => answer.message(StatusCode::PRECONDITION_FAILED),
                 Err(error) => failed(answer, &error),
             };
         }
@@ -123,7 +122,7 @@ pub(super) async fn answer(
     };
     let (opening, at, wanted) = (streams.clone(), place.clone(), asked.clone());
     let opened = OffRuntime::start(move || {
-        let writer = opening.write(&at, &wanted);
+        let writer = opening.write(&at, &wanted, preconditions_hold);
         Ok(writer.map(|writer| Held::new(opening, writer)))
     });
     match opened.await.map_err(Refused::Io).and_then(|outcome| outcome) {
@@ -172,22 +171,17 @@ fn may_write(service: &Service, request: &Request<()>) -> Result<Place, StatusCo
     }
 }
 
-/// Whether what GET would find at `place` is what the request says that it writes over.
-async fn preconditions_hold(
-    service: &Service,
-    request: &Request<()>,
-    place: &Place,
-) -> io::Result<bool> {
-    let (headers, now) = (request.headers(), SystemTime::now());
+/// Whether what GET would find at `place` is what the request says that it writes over. May wait.
+fn preconditions_hold(app: &App, headers: &HeaderMap, place: &Place) -> io::Result<bool> {
+    let now = SystemTime::now();
     if !guards_writing(headers) {
         return Ok(true);
     }
-    if let Some(upload) = service.app.streams.at(place).filter(|upload| !upload.replaces()) {
+    if let Some(upload) = app.streams.at(place).filter(|upload| !upload.replaces()) {
         let stream = Representation::new(0, now, content_type(place.name())).tagged(&upload.tag());
         return Ok(lets_write(headers, Some(&stream), now));
     }
-    let (app, at) = (service.app.clone(), place.clone());
-    let there = match OffRuntime::start(move || app.cache.find(&at)).await {
+    let there = match app.cache.find(place) {
         Ok(Found::File(film)) => Some(film),
         Ok(Found::Folder(_)) => None,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

@@ -74,6 +74,7 @@ impl Progress {
 pub(super) fn refusal(answer: Answer, refused: &Refused) -> Response<Body> {
     let text = match refused {
         Refused::Forbidden => return answer.message(StatusCode::FORBIDDEN),
+        Refused::NotThat => return answer.message(StatusCode::PRECONDITION_FAILED),
         Refused::TooMany => return answer.message(StatusCode::SERVICE_UNAVAILABLE),
         Refused::Io(error) => return failed(answer, error),
         Refused::Busy => "409 conflict: somebody is writing to it.\n",
