@@ -198,7 +198,7 @@ fn a_client_that_takes_no_byte_is_closed_and_counted() {
 #[test]
 fn a_client_that_reads_slowly_is_not_closed() {
     let (folder, film) = film();
-    let server = Server::start(folder.path(), &["--write-timeout", "1"]);
+    let server = Server::start(folder.path(), &["--write-timeout", "2"]);
     let mut client = server.connect();
     client.request("GET /film.mp4 HTTP/1.1");
     let mut slowly = Vec::new();
