@@ -184,6 +184,10 @@ impl Index for SoFar {
         self.index.is_in_memory()
     }
 
+    fn remembers(&self) -> bool {
+        self.index.remembers()
+    }
+
     fn is_growing(&self) -> bool {
         true
     }

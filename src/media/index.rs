@@ -133,6 +133,11 @@ pub trait Index: Send + Sync {
     ) -> Result<Option<Range<u64>>, Error>;
     /// Whether every answer is had from memory alone, so that a thread that must not wait may ask.
     fn is_in_memory(&self) -> bool;
+    /// Whether some answers are had from memory though others take reads. Asked with [`Unread`](super::Unread), such an
+    /// index gives the one or is through with the other at once.
+    fn remembers(&self) -> bool {
+        false
+    }
     /// Whether more of the file may come: what is past the end now may be there later.
     fn is_growing(&self) -> bool {
         false

@@ -15,12 +15,14 @@ pub mod mp4;
 pub mod mpegts;
 pub mod time;
 pub mod timecode;
+pub mod unread;
 
 pub use budget::{Budget, Costly};
 pub use growing::{Growing, SoFar};
 pub use index::{Container, Found, Index, Kind, Layout, Sample, StartTimecode, Track};
 pub use time::{Rate, Rounding, Time};
 pub use timecode::{Counting, Label, Place, Reel, Refused, Timecode};
+pub use unread::Unread;
 
 use std::{fmt, io};
 

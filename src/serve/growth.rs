@@ -77,6 +77,9 @@ pub(super) async fn ask<T: Send + 'static>(
 ) -> Result<(T, u64), NoIndex> {
     let indexed = of(app, channel).await?;
     let length = indexed.length.unwrap_or_default();
+    if let Some(answer) = indexed.at_once(length, &question) {
+        return Ok((answer, length));
+    }
     let (of, with) = (channel.clone(), indexed.clone());
     let look = move |time| {
         let source = Committed { file: of.file(), length };
@@ -84,9 +87,6 @@ pub(super) async fn ask<T: Send + 'static>(
         let answer = question(Film { index: &*with.index, source: &budget });
         budget.over().map_or(Ok((answer, length)), |costly| Err(NoIndex::from(costly)))
     };
-    if indexed.index.is_in_memory() {
-        return look(app.indexes.most());
-    }
     let told = indexes::look_by_turns(app, &channel.asset(), &indexed, look).await;
     app.indexes.weigh_again(channel.identity(), &indexed);
     told

@@ -7,7 +7,7 @@
 
 use super::{App, growth::Reach, off_runtime::OffRuntime, turns::Turns};
 use crate::{
-    media::{self, Budget, Costly, Error, Index, Source},
+    media::{self, Budget, Costly, Error, Index, Source, Unread},
     seek::Film,
     store::{Asset, Cache, Drift, Identity},
     telemetry::metrics::Why,
@@ -142,11 +142,6 @@ impl Indexes {
         };
         let reaches = kept.reach.as_ref().is_some_and(|reach| reach.length >= wanted);
         (kept.rests() || is_for_good || reaches && kept.until.is_none()).then_some(kept.made)
-    }
-
-    /// The longest that one look at a film may take.
-    pub(super) fn most(&self) -> Duration {
-        self.turns.most()
     }
 
     fn making(&self) -> MutexGuard<'_, HashMap<Identity, Arc<watch::Sender<Option<Made>>>>> {
@@ -364,14 +359,16 @@ impl Indexed {
         self.rests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer of an index that needs no file for it; none of one that reads.
+    /// The answer of an index that needs no file for it; none of one that would have to read.
     pub(super) fn at_once<T>(
         &self,
-        asset: &Arc<Asset>,
+        length: u64,
         question: impl FnOnce(Film<'_>) -> T,
     ) -> Option<T> {
-        let film = Film { index: &*self.index, source: &OnDisk(asset) };
-        self.index.is_in_memory().then(|| question(film))
+        let unread = Unread::new(length);
+        let knows = self.index.is_in_memory() || self.index.remembers();
+        let told = knows.then(|| question(Film { index: &*self.index, source: &unread }));
+        unread.settle(told?)
     }
 }
 
@@ -382,7 +379,7 @@ pub(super) async fn ask<T: Send + 'static>(
     indexed: &Arc<Indexed>,
     question: impl Fn(Film<'_>) -> T + Send + Sync + 'static,
 ) -> Result<T, NoIndex> {
-    if let Some(answer) = indexed.at_once(asset, &question) {
+    if let Some(answer) = indexed.at_once(asset.length(), &question) {
         return Ok(answer);
     }
     let (of, with) = (asset.clone(), indexed.clone());

@@ -87,7 +87,7 @@ impl Service {
     ) -> Answering {
         let asset = &to.film.asset;
         let told = match self.app.indexes.known(asset) {
-            Some(Ok(indexed)) => indexed.at_once(asset, &question).map(Ok),
+            Some(Ok(indexed)) => indexed.at_once(asset.length(), &question).map(Ok),
             Some(Err(no)) => Some(Err(no)),
             None => None,
         };

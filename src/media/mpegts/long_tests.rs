@@ -4,7 +4,9 @@ use super::open::File;
 use super::reel::{Kind, Reel};
 use super::testing::*;
 use super::*;
-use std::sync::atomic::Ordering::Relaxed;
+use crate::media::Unread;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const FRAME: i64 = 3600;
 /// 25 frames a second with pyramids of B-pictures in open groups of two seconds, and a sound: ten gibibytes are three hours.
@@ -95,6 +97,26 @@ fn what_was_read_for_an_answer_is_read_no_more() {
     assert!((16 * frames..24 * frames).contains(&held), "{held} bytes for {frames} frames");
 }
 
+#[test]
+fn what_is_remembered_is_told_without_a_read_and_the_rest_is_not_guessed() {
+    let film = Reel::new(PLAIN, 200 << 20);
+    let made = open(&film).unwrap();
+    let at = |frame: i64| time(film.time(frame));
+    let told = |frame| {
+        let unread = Unread::new(film.length());
+        unread.settle(made.find(&unread, at(frame)))
+    };
+    assert!(made.remembers() && !made.is_in_memory());
+    assert!(told(2010).is_none());
+    let found = made.find(&film, at(2010)).unwrap();
+    assert_eq!(told(2010).unwrap().unwrap(), found);
+    assert_eq!(told(2000).unwrap().unwrap(), made.find(&film, at(2000)).unwrap());
+    assert!(told(2020).is_none() && told(500).is_none());
+    // The attempt did no harm.
+    ask(&made, &film, 500);
+    ask(&made, &film, 2020);
+}
+
 fn searched(bytes: &Vec<u8>) -> TransportStream {
     let file = File::new(bytes).unwrap();
     let core = super::sparse::index(&file, &file.survey().unwrap()).unwrap().unwrap();
@@ -156,4 +178,50 @@ fn what_is_remembered_of_a_film_without_places_to_start_is_what_is_found() {
         mux.pes(PICTURES, Some(90_000 + k * FRAME), None, &picture(k == 70, 9000));
     }
     remembers(&mux.bytes, 150);
+}
+
+/// A value of this type is two films with a hole between them: a download that began anew. Counts what is read.
+struct Holed {
+    films: [Vec<u8>; 2],
+    hole: u64,
+    read: AtomicU64,
+}
+
+impl Source for Holed {
+    fn length(&self) -> u64 {
+        self.films[0].length() + self.hole + self.films[1].length()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let read = self.read.fetch_add(buffer.len() as u64, Relaxed);
+        assert!(read < 64 << 20, "the hole is read");
+        let second = self.films[0].length() + self.hole;
+        let count = (self.length() - offset).min(buffer.len() as u64) as usize;
+        buffer[..count].fill(0);
+        self.films[0].read_at(&mut buffer[..count], offset)?;
+        let before = second.saturating_sub(offset).min(count as u64) as usize;
+        self.films[1].read_at(&mut buffer[before..count], offset.saturating_sub(second))?;
+        Ok(count)
+    }
+
+    fn stored_from(&self, offset: u64) -> u64 {
+        let second = self.films[0].length() + self.hole;
+        if offset < self.films[0].length() { offset } else { offset.max(second) }
+    }
+}
+
+#[test]
+fn a_hole_is_not_read() {
+    let mut films = [Mux::new(188), Mux::new(188)];
+    film(&mut films[0], 90_000, FRAME, 100, 3000);
+    let written = film(&mut films[1], 90_000 + 100 * FRAME, FRAME, 100, 3000);
+    let films = films.map(|mux| mux.bytes);
+    let film = Holed { films, hole: (1 << 40) + 33, read: AtomicU64::new(0) };
+    let file = File::new(&film).unwrap();
+    let core = file.whole(&file.survey().unwrap()).unwrap();
+    let made = TransportStream { core, read_whole: OnceLock::new() };
+    assert_eq!(made.layout().frames, Some(200));
+    let start = written[12].span.start + film.films[0].length() + film.hole;
+    let shown = written[12].shown - 90_000;
+    assert_eq!(made.find(&film, time(shown)).unwrap().unwrap().frame.span.start, start);
 }

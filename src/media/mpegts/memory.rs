@@ -55,7 +55,7 @@ impl Part {
     }
 
     /// Goes back over the samples until `see` has enough.
-    pub fn back(&self, see: &mut dyn FnMut(Unit) -> bool) -> Known {
+    pub fn back(&self, see: &mut impl FnMut(Unit) -> bool) -> Known {
         let enough = self.units.iter().rev().any(|&unit| see(unit));
         Known { enough, edge: self.edge(), top: self.to }
     }
@@ -126,7 +126,7 @@ impl Piece {
     }
 
     /// Goes back over samples until `see` has enough.
-    fn back(&self, count: usize, see: &mut dyn FnMut(Unit) -> bool) -> Known {
+    fn back(&self, count: usize, see: &mut impl FnMut(Unit) -> bool) -> Known {
         let enough = self.entries.iter().take(count).rev().any(|entry| see(self.unit(entry)));
         let past = self.entries.get(count);
         let top = past.map_or(self.to, |past| self.start + u64::from(past.start));
@@ -184,7 +184,7 @@ impl Memory {
         &self,
         run: &Run,
         limit: i64,
-        see: &mut dyn FnMut(Unit) -> bool,
+        see: &mut impl FnMut(Unit) -> bool,
     ) -> Result<Known, Gap> {
         let pieces = self.read();
         let list = pieces.of(run);
@@ -208,7 +208,7 @@ impl Memory {
         &self,
         run: &Run,
         at: u64,
-        see: &mut dyn FnMut(Unit) -> bool,
+        see: &mut impl FnMut(Unit) -> bool,
     ) -> Result<Known, u64> {
         let pieces = self.read();
         let list = pieces.of(run);

@@ -183,6 +183,10 @@ impl Index for TransportStream {
         matches!(self.core().frames, Frames::Samples(_))
     }
 
+    fn remembers(&self) -> bool {
+        matches!(self.core().frames, Frames::Search(_))
+    }
+
     fn weight(&self) -> usize {
         self.core.weight() + self.read_whole.get().map_or(0, Core::weight)
     }

@@ -422,7 +422,7 @@ impl Search {
         source: &dyn Source,
         run: &Run,
         limit: i64,
-        see: &mut dyn FnMut(Unit) -> bool,
+        see: &mut impl FnMut(Unit) -> bool,
     ) -> Result<Known, Lost> {
         let end = Edge { from: run.end, next: END, stray: 0 };
         for close in [false, true] {
