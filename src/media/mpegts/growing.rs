@@ -115,4 +115,29 @@ mod tests {
             file.runs(progress, gathered, None).unwrap()
         });
     }
+
+    #[test]
+    fn where_the_step_was_lost_it_is_found_again_by_what_more_bytes_prove() {
+        let mut mux = Mux::new(188);
+        let written = film(&mut mux, 90_000, FRAME, 60, 600);
+        let mut bytes = mux.bytes;
+        // Before pictures what looks like the beginning of a packet of the one before, and is none.
+        for picture in written.iter().skip(10).step_by(5).rev() {
+            let at = picture.span.start as usize;
+            bytes.splice(at..at, [&[0; 9][..], &[0x47, 1, 0, 0x10], &[0; 44]].concat());
+        }
+        let mut growing = Growing::default();
+        for length in (8192..bytes.len()).step_by(61).chain([bytes.len()]) {
+            let part = Part(&bytes[..length], AtomicUsize::new(0));
+            let extended = growing.advance(&part).unwrap();
+            let anew = Growing::default().advance(&part).unwrap();
+            let [(extended, edge), (anew, other)] = [extended, anew].map(Option::unwrap);
+            assert_eq!(edge, other, "of {length} bytes");
+            let last = Time::new(edge.ticks - 1, edge.scale);
+            for time in [Time::new(edge.ticks / 2, edge.scale), last] {
+                let [here, there] = [&extended, &anew].map(|it| it.find(&part, time).unwrap());
+                assert_eq!(here, there, "of {length} bytes at {time}");
+            }
+        }
+    }
 }

@@ -225,6 +225,7 @@ impl Progress {
     /// Goes on to the file's end. Gives all that was gathered, but of the units only the new ones.
     fn advance(&mut self, file: &File<'_>) -> Result<Gathered, Error> {
         let Progress { pass, gathered, .. } = self;
+        pass.growing = file.growing;
         let span = (self.at, file.source.length());
         self.at = pass.run(file.source, file.framing, span, &mut |unit| gathered.take(unit))?;
         let units = std::mem::take(&mut gathered.units);

@@ -34,12 +34,16 @@ pub struct Pass {
     pub scrambled: Option<u64>,
     /// A time near the first packet's: set where the pass begins inside the file.
     pub near: Option<i64>,
+    /// More of the file may come; and the step from packet to packet was lost where the pass ended.
+    pub growing: bool,
+    lost: bool,
 }
 
 impl Pass {
     pub fn new(tables: Tables) -> Self {
         let (times, clocks, main, scrambled, near) = Default::default();
-        Pass { tables, times, clocks, main, scrambled, near }
+        let (growing, lost) = (false, false);
+        Pass { tables, times, clocks, main, scrambled, near, growing, lost }
     }
 
     /// The stream at that place in the tables is the one whose samples are wanted.
@@ -60,9 +64,13 @@ impl Pass {
     ) -> Result<u64, Error> {
         let length = source.length();
         let mut walk = Walk::new(source, framing, from, to, 256 << 10);
+        if self.growing {
+            walk = walk.growing(self.lost);
+        }
         while let Some((at, packet)) = walk.step()? {
             self.take((at, length.min(at + framing.stride)), packet, each);
         }
+        self.lost = walk.is_lost();
         Ok(walk.at())
     }
 

@@ -14,6 +14,8 @@ pub struct Walk<'s> {
     end: u64,
     /// It is not known that a packet begins at `at`: more than one sync byte must prove it.
     lost: bool,
+    /// More of the file may come, and with it the bytes that prove a packet, or don't.
+    growing: bool,
     block: Vec<u8>,
     /// Offset of the block's first byte.
     from: u64,
@@ -24,13 +26,25 @@ impl<'s> Walk<'s> {
     /// A walk over the packets that begin in `at..end`; the last one may reach past `end`.
     pub fn new(source: &'s dyn Source, framing: Framing, at: u64, end: u64, size: usize) -> Self {
         let size = size.max(8 * framing.stride as usize);
-        Walk { source, framing, at, end, lost: false, block: Vec::new(), from: 0, size }
+        let (block, from) = (Vec::new(), 0);
+        Walk { source, framing, at, end, lost: false, growing: false, block, from, size }
     }
 
     /// The walk begins anywhere, not where a packet is known to begin.
     pub fn anywhere(mut self) -> Self {
         self.lost = true;
         self
+    }
+
+    /// The file grows: a step that was lost, here or [before](Self::is_lost), isn't found again by fewer bytes than there may be.
+    pub fn growing(mut self, lost: bool) -> Self {
+        (self.growing, self.lost) = (true, lost);
+        self
+    }
+
+    /// It is not known that a packet begins where the walk ended.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// The next packet and its position; `None` at the end.
@@ -40,6 +54,7 @@ impl<'s> Walk<'s> {
             return Ok(None);
         }
         if self.lost || self.byte(lead) != Some(SYNC) {
+            self.lost = true;
             if !self.find_step()? {
                 return Ok(None);
             }
@@ -74,7 +89,7 @@ impl<'s> Walk<'s> {
                 && self.byte(lead + stride).is_none_or(|byte| byte == SYNC)
                 && self.byte(lead + 2 * stride).is_none_or(|byte| byte == SYNC);
             if here {
-                return Ok(true);
+                return Ok(!self.growing || self.byte(lead + 2 * stride).is_some());
             }
             self.at += 1;
             self.skip(lead);
