@@ -551,3 +551,25 @@ fn a_film_rewritten_while_it_is_indexed_gives_no_mixed_answer() {
         assert_eq!(settled, right[round as usize % 2], "{round}: a mixed index was kept");
     }
 }
+
+#[test]
+fn costly_films_hold_up_none_but_their_like() {
+    let root = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    // Each of the boxes takes a look, and there are millions of them: more than a first try has time for.
+    let film = fs::read(fixtures.join("fragmented.mp4")).unwrap();
+    let bytes = [film, [0, 0, 0, 8, b'f', b'r', b'e', b'e'].repeat(4 << 20)].concat();
+    let server = Server::start(root.path(), &["--index-time", "3600"]);
+    let costly: Vec<_> = (0..3)
+        .map(|number| {
+            fs::write(root.path().join(format!("{number}.mp4")), &bytes).unwrap();
+            let mut client = server.connect();
+            client.request(&format!("GET /{number}.mp4?at=1 HTTP/1.1"));
+            client
+        })
+        .collect();
+    fs::copy(fixtures.join("moov-first.mp4"), root.path().join("quick.mp4")).unwrap();
+    assert_eq!(server.get("/quick.mp4?at=1").status, 200);
+    assert_eq!(server.metric("reelmap_indexes_made_total"), 1.0, "the costly ones were first");
+    drop(costly);
+}
