@@ -95,7 +95,7 @@ pub(super) fn answer(
         let stretch = growing.from_edge();
         let (app, ledger) = (service.app.clone(), service.ledger.clone());
         return Answering::later(async move {
-            match OffRuntime::start(move || app.edges.of(&upload)).await {
+            match app.edges.of(upload).await {
                 Ok(start) => answer.joining(stretch, &channel, start, &ledger),
                 Err(error) => {
                     tracing::warn!("the live edge of a stream could not be read: {error}");
