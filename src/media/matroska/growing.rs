@@ -59,7 +59,7 @@ impl Film {
         if !Head::is_whole(source)? {
             return Err(Error::NotYet("its first cluster has not begun"));
         }
-        let head = Head::read(source)?;
+        let head = Head::begun(source)?;
         let main = head.candidates().next().ok_or(Error::NoTrack)?;
         let entry = head.entries.get(main).ok_or(Error::NoTrack)?;
         let recipe = recipe(&head, entry);
@@ -134,6 +134,29 @@ impl Pace {
 mod tests {
     use super::*;
     use crate::media::matroska::clock::Clock;
+    use crate::media::matroska::ids;
+    use crate::media::matroska::made::{
+        cluster, element, header, info, master, number, simple, tag, tracks, unknown,
+    };
+
+    #[test]
+    fn what_stands_behind_clusters_changes_no_head() {
+        let seek = |position: u64| {
+            let id = element(ids::SEEK_ID, &ids::TAGS.to_be_bytes());
+            let position = number(ids::SEEK_POSITION, position);
+            master(ids::SEEK_HEAD, &[master(ids::SEEK, &[id, position])])
+        };
+        let blocks: Vec<_> = (0..40).map(|k| simple(1, k * 40, true)).collect();
+        let parts = |at| vec![seek(at), info(1_000_000, None), tracks(), cluster(0, &blocks)];
+        let at: usize = parts(0).iter().map(Vec::len).sum();
+        let recorded = [header("matroska"), unknown(ids::SEGMENT, &parts(at as u64))].concat();
+        let tags = element(ids::TAGS, &tag(None, "TIMECODE", "01:00:00:00"));
+        let whole = [recorded.clone(), tags].concat();
+        assert!(Head::read(&whole).unwrap().timecode_of(1).is_some());
+        for so_far in [recorded, whole] {
+            assert!(Head::begun(&so_far).unwrap().timecode_of(1).is_none());
+        }
+    }
 
     #[test]
     fn what_a_frame_to_come_may_precede_is_not_settled() {

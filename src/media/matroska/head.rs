@@ -80,6 +80,29 @@ impl Head {
 
     pub fn read(source: &dyn Source) -> Result<Head, Error> {
         let mut reader = Reader::new(source);
+        let (mut head, seeks) = Head::before_clusters(&mut reader)?;
+        head.follow(&mut reader, seeks)?;
+        if !head.known_tracks {
+            head.search(source)?;
+        }
+        head.with_tracks()
+    }
+
+    /// The head of a file that grows: what stands before its clusters, which is the same however far it has come.
+    pub fn begun(source: &dyn Source) -> Result<Head, Error> {
+        let (head, _) = Head::before_clusters(&mut Reader::new(source))?;
+        head.with_tracks()
+    }
+
+    fn with_tracks(self) -> Result<Head, Error> {
+        if self.entries.is_empty() && !self.known_tracks {
+            return Err(Error::broken(self.segment, "the Segment has no Tracks"));
+        }
+        Ok(self)
+    }
+
+    /// The head, and what its SeekHeads point to.
+    fn before_clusters(reader: &mut Reader) -> Result<(Head, Vec<(u32, u64)>), Error> {
         let mut head = Head { tick: 1_000_000, clusters: reader.length(), ..Head::default() };
         let Some(ebml) = reader.element(0)?.filter(|element| element.id == ids::EBML) else {
             return Err(Error::Unknown);
@@ -93,7 +116,7 @@ impl Head {
                 head.doc_type = reader.text(&child, 32)?;
             }
         }
-        head.segment(&mut reader, ebml_end)?;
+        head.segment(reader, ebml_end)?;
         let mut seeks = Vec::new();
         let mut at = head.segment;
         for _ in 0..MOST_ELEMENTS {
@@ -106,18 +129,11 @@ impl Head {
                 break;
             }
             let Some(end) = element.end else { break };
-            head.level_1(&mut reader, &element, &mut seeks)?;
+            head.level_1(reader, &element, &mut seeks)?;
             at = end;
         }
         head.clusters = head.clusters.min(at.max(head.segment));
-        head.follow(&mut reader, seeks)?;
-        if !head.known_tracks {
-            head.search(source)?;
-        }
-        if head.entries.is_empty() && !head.known_tracks {
-            return Err(Error::broken(head.segment, "the Segment has no Tracks"));
-        }
-        Ok(head)
+        Ok((head, seeks))
     }
 
     /// The tracks that times may be looked up in, the best first: the first video track, where it has no frame
