@@ -232,11 +232,16 @@ impl Asset {
     /// Whether the file was seen not to have drifted, by a look that began at most `ago` before now. Of
     /// one that is remote, grows or may be in the middle of a write, each who sends has to see it.
     pub fn was_looked_at(&self, ago: Duration) -> bool {
-        if ago.is_zero() || self.remote || self.promised.is_some() || self.settles_in().is_some() {
+        if ago.is_zero() || self.remote || self.grows() || self.settles_in().is_some() {
             return false;
         }
         let looked_at = Duration::from_nanos(self.looked_at.load(Relaxed));
         !looked_at.is_zero() && self.age().saturating_sub(looked_at) <= ago
+    }
+
+    /// Whether it was made for a file that grows.
+    pub(super) fn grows(&self) -> bool {
+        self.promised.is_some()
     }
 
     /// How long ago it was opened.

@@ -64,7 +64,11 @@ pub fn resident(asset: &Asset, span: Range<u64>) -> bool {
     let Some(last) = span.end.checked_sub(1).filter(|last| *last >= span.start) else {
         return true;
     };
-    let seen = asset.runs.current(asset.length(), asset.age());
+    // Where the last run of a file that grows ends is not known.
+    let seen = match asset.grows() {
+        true => None,
+        false => asset.runs.current(asset.length(), asset.age()),
+    };
     (span.start / RUN..=last / RUN).all(|run| {
         let word = seen.and_then(|seen| seen.get(usize::try_from(run / 64).ok()?));
         let bit = 1 << (run % 64);
@@ -125,7 +129,7 @@ fn read(asset: &Asset, span: Range<u64>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs::File, sync::Arc};
+    use std::{fs::File, os::unix::fs::FileExt, sync::Arc};
 
     #[test]
     fn a_run_that_was_seen_counts_for_a_moment() {
@@ -153,5 +157,14 @@ mod tests {
         assert!(resident(&asset, 3 * RUN..asset.length()));
         assert!(resident(&asset, 0..0));
         assert!(!resident(&asset, 4 * RUN..4 * RUN + 10), "past the end");
+    }
+    #[test]
+    fn of_a_file_that_grows_no_run_is_noted() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&[7; 10], 0).unwrap();
+        let asset = Asset::growing(file.try_clone().unwrap(), 4 * RUN, &Arc::default()).unwrap();
+        file.write_all_at(&[7; 2 * RUN as usize], 10).unwrap();
+        assert!(resident(&asset, RUN..RUN + 10));
+        assert!(asset.runs.seen.get().is_none());
     }
 }

@@ -33,10 +33,11 @@ fn of(identity: &Identity) -> String {
     format!("{} {}", identity.size, since.as_nanos())
 }
 
-/// Whoever may write the file may write the stamp: it is checked like any other text from outside.
+/// Whoever may write the file may write the stamp: it is checked like any other text from outside, and is no longer
+/// than what is made of it may be (a boundary of 70 bytes, RFC 2046 §5.1.1).
 fn is_tag(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    (1..=64).contains(&text.len()) && text.bytes().all(plain)
+    (1..=48).contains(&text.len()) && text.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -72,7 +73,7 @@ mod tests {
         for bad in ["", "a b", "\"", "a\r\nb", "é"] {
             assert!(!is_tag(bad), "{bad:?}");
         }
-        assert!(!is_tag(&"a".repeat(65)));
+        assert!(is_tag(&"a".repeat(48)) && !is_tag(&"a".repeat(49)));
         assert!(is_tag("live-17c3a"));
     }
 }
