@@ -183,7 +183,9 @@ fn more_streams_than_the_limit_are_turned_away() {
     let server = serve(&root, &["--ingest-max-streams", "1"]);
     let mut first = begin(&server, "/live/a");
     until("it is open", || server.metric("reelmap_streams") == 1.0);
-    assert_eq!(put(&server, "PUT /live/b HTTP/1.1", b"film").status, 503);
+    let refused = put(&server, "PUT /live/b HTTP/1.1", b"film");
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("delete one"), "{}", refused.text());
     first.send("0\r\n\r\n");
     assert_eq!(first.response("PUT").status, 201);
     assert_eq!(put(&server, "PUT /live/b HTTP/1.1", b"film").status, 201);

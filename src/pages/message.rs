@@ -11,12 +11,14 @@ pub fn message(status: StatusCode) -> &'static str {
         403 => "403 forbidden: this is not yours to read or write.\n",
         404 => "404 not found: there is nothing here by that name.\n",
         405 => "405 method not allowed: see the Allow header for those that are.\n",
-        408 => "408 request timeout: the request took too long to arrive.\n",
+        408 => "408 request timeout: the request took too long to arrive, send it again.\n",
         409 => "409 conflict: this can't be written there now.\n",
-        412 => "412 precondition failed: what is there is not what you know of it.\n",
-        413 => "413 content too large.\n",
-        414 => "414 URI too long.\n",
-        431 => "431 request header fields too large.\n",
+        412 => {
+            "412 precondition failed: what is there is not what you know of it, ask for it anew.\n"
+        }
+        413 => "413 content too large: send fewer bytes.\n",
+        414 => "414 URI too long: shorten the path or the query.\n",
+        431 => "431 request header fields too large: send fewer, or shorter ones.\n",
         500 => "500 internal server error: the log of the server says more.\n",
         501 => "501 not implemented: this transfer coding is not understood, only chunked.\n",
         503 => "503 service unavailable: busy or closing, come back later.\n",

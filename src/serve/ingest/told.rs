@@ -75,7 +75,10 @@ pub(super) fn refusal(answer: Answer, refused: &Refused) -> Response<Body> {
     let text = match refused {
         Refused::Forbidden => return answer.message(StatusCode::FORBIDDEN),
         Refused::NotThat => return answer.message(StatusCode::PRECONDITION_FAILED),
-        Refused::TooMany => return answer.message(StatusCode::SERVICE_UNAVAILABLE),
+        Refused::TooMany => {
+            let text = "503 service unavailable: too many uploads are open; delete one that nobody goes on with.\n";
+            return answer.composed(StatusCode::SERVICE_UNAVAILABLE, pages::TEXT, text);
+        }
         Refused::Io(error) => return failed(answer, error),
         Refused::Busy => "409 conflict: somebody is writing to it.\n",
         Refused::Overlap => "409 conflict: some of these bytes are there already.\n",
