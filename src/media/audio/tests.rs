@@ -34,6 +34,17 @@ fn a_wav_is_found_by_arithmetic() {
 }
 
 #[test]
+fn blocks_of_adpcm_hold_as_many_samples_as_they_say() {
+    // Microsoft's and IMA's.
+    for tag in [2, 0x11] {
+        let packed = format(tag, 1, 8000, 1024, &[2, 0, 0xF4, 0x07]);
+        let bytes = [&b"RIFF\0\0\0\0WAVE"[..], &packed, &chunk(b"data", 8192, &[0; 8192])].concat();
+        assert_eq!(found(&bytes, 4 * 2036, 8000), Some((1, 4 * 2036, 4144..8240)), "{tag}");
+        assert_eq!(open(&bytes).unwrap().duration(), Some(Time::new(8 * 2036, 8000)), "{tag}");
+    }
+}
+
+#[test]
 fn an_rf64_and_a_wav_of_unknown_length_know_theirs() {
     let mono = format(1, 1, 8000, 2, &[]);
     let sizes = [&[0; 8][..], &4100_u64.to_le_bytes(), &[0; 12]].concat();

@@ -81,6 +81,7 @@ fn read_format(source: &dyn Source, at: u64, size: u64) -> Result<Option<Format>
         3 => ("pcm-float", 1),
         6 => ("pcm-alaw", 1),
         7 => ("pcm-ulaw", 1),
+        2 => ("adpcm-ms", word(18).unwrap_or(0)),
         0x11 => ("adpcm-ima", word(18).unwrap_or(0)),
         _ => return Err(Error::NoTrack),
     };
