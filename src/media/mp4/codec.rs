@@ -64,7 +64,14 @@ pub fn describe(window: &mut Window, entry: &Place, track: &mut Track) -> Result
 /// Descriptions"); one moment of all channels where it says nothing.
 pub fn packing(window: &mut Window, entry: &Place) -> Result<Packing, Error> {
     let version = window.u16(entry.body + 8)?;
-    let bits = u32::from(window.u16(entry.body + 18)?);
+    let bits = match &entry.kind {
+        b"alaw" | b"ulaw" => 8,
+        b"in24" => 24,
+        b"in32" | b"fl32" => 32,
+        b"fl64" => 64,
+        // Of the others alone this is true: it is 16 wherever the codec says how many there are.
+        _ => u32::from(window.u16(entry.body + 18)?),
+    };
     let one = Packing { moments: 1, bytes: u32::from(window.u16(entry.body + 16)?) * (bits / 8) };
     Ok(match version {
         1 if window.u32(entry.body + 28)? > 1 => {

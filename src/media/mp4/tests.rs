@@ -549,3 +549,39 @@ fn moments_of_sound_are_taken_together() {
     bytes[at..at + 4].copy_from_slice(&words(&[2]));
     assert_eq!(times(&bytes), [0, 1024, 2048, 2500]);
 }
+
+#[test]
+fn a_moment_of_sound_is_as_long_as_its_codec_says() {
+    // One channel; the entry says 16 bits, as it does of whatever isn't plain.
+    for (kind, version, bytes) in [
+        (b"alaw", 0, 1),
+        (b"ulaw", 1, 1),
+        (b"twos", 0, 2),
+        (b"in24", 1, 3),
+        (b"fl32", 0, 4),
+        (b"in32", 1, 4),
+        (b"fl64", 1, 8),
+    ] {
+        let mut film = Film {
+            handler: *b"soun",
+            sync: None,
+            samples: vec![(1, 0, 1); 1500],
+            chunk: 1500,
+            ..film()
+        }
+        .bytes();
+        let mut put = |kind: &[u8; 4], skip: usize, with: &[u8]| {
+            let at = film.windows(4).position(|four| four == kind).unwrap() + skip;
+            film[at..at + with.len()].copy_from_slice(with);
+        };
+        put(b"stts", 8, &words(&[1, 1500]));
+        // "Uncompressed" is the size 1.
+        put(b"stsz", 8, &words(&[1]));
+        put(b"avc1", 12, &[0, version, 0, 0, 0, 0, 0, 0, 0, 1, 0, 16]);
+        put(b"avc1", 32, &words(&[1, 2, 2, 2]));
+        put(b"avc1", 0, kind);
+        film.resize(film.len() + 12_000, 0);
+        let places = frames(&film, MEDIA);
+        assert_eq!(places, [(0, 0), (1024, 1024 * bytes)], "{kind:?}");
+    }
+}
