@@ -109,6 +109,14 @@ impl Edits {
         self.listed && self.shown.is_empty()
     }
 
+    /// The same, open at its end: what was written before the fragments were can't say how long they are.
+    pub fn open(mut self) -> Edits {
+        if let Some(last) = self.shown.last_mut() {
+            last.duration = i64::MAX;
+        }
+        self
+    }
+
     /// The length of what is shown of so much media; none for no bound.
     pub fn length(&self, media: i64) -> i64 {
         if !self.listed {

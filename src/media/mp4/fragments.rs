@@ -30,6 +30,16 @@ pub struct Fragments {
     last: Option<i64>,
     /// From the segment indexes: the fragment at that offset begins at that time.
     indexed: BTreeMap<u64, i64>,
+    others: Vec<Other>,
+}
+
+/// A value of this type is another track than the one that is read: only how long it is.
+struct Other {
+    defaults: Defaults,
+    /// When its next sample is decoded, on its own clock, where no fragment says.
+    decode: i64,
+    /// When all of its samples have been decoded; none while it has none.
+    end: Option<i64>,
 }
 
 /// A value of this type is where the samples end that were read.
@@ -51,10 +61,23 @@ struct Head {
 }
 
 impl Fragments {
-    /// For the track of those defaults; `decode` is where the samples in the moov end.
-    pub fn new(defaults: Defaults, audio: bool, decode: i64) -> Self {
+    /// For the track of that number, among those of the `list`; `decode` is where the samples in the moov end.
+    pub fn new(track: u32, list: &[Defaults], audio: bool, decode: i64) -> Self {
         let last = (decode > 0).then_some(decode - 1);
-        Fragments { defaults, audio, decode, last, indexed: BTreeMap::new() }
+        let named = list.iter().find(|defaults| defaults.track == track).copied();
+        let defaults = named.unwrap_or(Defaults { track, ..Defaults::default() });
+        let others = list.iter().filter(|defaults| defaults.track != track);
+        let others = others.map(|&defaults| Other { defaults, decode: 0, end: None }).collect();
+        Fragments { defaults, audio, decode, last, indexed: BTreeMap::new(), others }
+    }
+
+    /// When the media of that track ends on its own clock, where it isn't the one that is read and has samples.
+    pub fn end_of(&self, track: u32) -> Option<i64> {
+        self.others.iter().find(|other| other.defaults.track == track)?.end
+    }
+
+    fn other(&mut self, track: u32) -> Option<&mut Other> {
+        self.others.iter_mut().find(|other| other.defaults.track == track)
     }
 
     /// When the next sample is decoded at the soonest.
@@ -75,6 +98,7 @@ impl Fragments {
     /// Heap bytes held.
     pub fn weight(&self) -> usize {
         self.indexed.len() * 2 * size_of::<(u64, i64)>()
+            + self.others.capacity() * size_of::<Other>()
     }
 
     /// Takes the samples of the moof at `place` that are this track's.
@@ -134,6 +158,10 @@ impl Fragments {
                             self.decode = time;
                         }
                         *indexed = None;
+                    } else if let Some(time) = decode.take()
+                        && let Some(other) = self.other(head.track)
+                    {
+                        other.decode = time;
                     }
                     offset = self.trun(window, &child, &head, offset, to)?;
                     *reached = offset;
@@ -147,6 +175,8 @@ impl Fragments {
     fn head(&self, window: &mut Window, place: &Place) -> Result<Head, Error> {
         let (_, flags) = window.version(place)?;
         let track = window.u32(place.body + 4)?;
+        let other = self.others.iter().find(|other| other.defaults.track == track);
+        let defaults = other.map_or(self.defaults, |other| other.defaults);
         let mut at = place.body + 8;
         let base = if flags & 1 != 0 { Some(window.u64(at)?) } else { None };
         at += if flags & 1 != 0 { 8 } else { 0 } + if flags & 2 != 0 { 4 } else { 0 };
@@ -161,9 +191,9 @@ impl Fragments {
             track,
             base,
             base_is_moof: flags & 0x2_0000 != 0,
-            duration: field(8, self.defaults.duration)?,
-            size: field(0x10, self.defaults.size)?,
-            flags: field(0x20, self.defaults.flags)?,
+            duration: field(8, defaults.duration)?,
+            size: field(0x10, defaults.size)?,
+            flags: field(0x20, defaults.flags)?,
         })
     }
 
@@ -197,9 +227,12 @@ impl Fragments {
             0 => u64::from(count),
             _ => u64::from(count).min(place.end.saturating_sub(at) / (4 * fields)),
         };
-        if !ours && (flags & 0x200 == 0 || fields == 0) {
+        if !ours && flags & 0x300 == 0 {
+            let lasts = count.saturating_mul(head.duration.into());
+            self.lengthen(head.track, i64::try_from(lasts).unwrap_or(i64::MAX));
             return Ok(offset.saturating_add(count.saturating_mul(head.size.into())));
         }
+        let mut lasts = 0_i64;
         let before = self.last;
         for number in 0..count {
             if number.is_multiple_of(BETWEEN_CHECKS) {
@@ -235,9 +268,21 @@ impl Fragments {
                 self.last = Some(self.decode);
                 self.decode = self.decode.saturating_add(duration.into());
             }
+            lasts = lasts.saturating_add(duration.into());
             offset = offset.saturating_add(size.into());
         }
+        if !ours {
+            self.lengthen(head.track, lasts);
+        }
         Ok(offset)
+    }
+
+    /// Another track's run lasts so long.
+    fn lengthen(&mut self, track: u32, lasts: i64) {
+        if let Some(other) = self.other(track) {
+            other.decode = other.decode.saturating_add(lasts);
+            other.end = other.end.max(Some(other.decode));
+        }
     }
 
     /// Takes the times of a segment index (§8.16.3), for fragments that say none themselves. `scale` is the

@@ -11,7 +11,7 @@ use super::{
     boxes::Place,
     candidates, codec,
     fragments::Fragments,
-    moov::{Defaults, Moov},
+    moov::Moov,
     rate,
     samples::{Raw, Samples, Taker},
     shown::Shown,
@@ -140,8 +140,6 @@ impl Film {
             ));
         };
         let (main, trak) = candidates(&moov).into_iter().next().ok_or(Error::NoTrack)?;
-        let named = list.iter().find(|defaults| defaults.track == trak.id).copied();
-        let defaults = named.unwrap_or(Defaults { track: trak.id, ..Defaults::default() });
         let mut waiting = Waiting::default();
         let mut decode = 0;
         if let Some(mut samples) = Samples::new(source, &trak.tables)? {
@@ -155,7 +153,7 @@ impl Film {
             None => None,
         };
         let audio = trak.facts.kind == Kind::Audio;
-        let (fragments, scale) = (Fragments::new(defaults, audio, decode), trak.scale);
+        let (fragments, scale) = (Fragments::new(trak.id, list, audio, decode), trak.scale);
         let shown = Shown::new(trak, source.length(), true)?;
         let tracks = moov.tracks.iter_mut().map(|trak| std::mem::take(&mut trak.facts)).collect();
         Ok(Film {

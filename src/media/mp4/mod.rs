@@ -30,7 +30,7 @@ use super::{
 use boxes::Place;
 use edits::Edits;
 use fragments::Fragments;
-use moov::{Defaults, Moov, Trak};
+use moov::{Moov, Trak};
 use shown::Shown;
 use tables::Tables;
 
@@ -77,13 +77,13 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     let mut moov = Moov::read(source, &place)?;
     let mut chosen = None;
     for (main, trak) in candidates(&moov) {
-        let (frames, end, fragmented) = frames_of(source, &moov, trak, top.clone())?;
+        let (frames, end, fragments) = frames_of(source, &moov, trak, top.clone())?;
         if !frames.is_empty() {
-            chosen = Some((main, trak, frames, end, fragmented));
+            chosen = Some((main, trak, frames, end, fragments));
             break;
         }
     }
-    let (main, trak, frames, end, fragmented) = chosen.ok_or_else(|| match place.cut {
+    let (main, trak, frames, end, fragments) = chosen.ok_or_else(|| match place.cut {
         true => Error::broken(place.end, "the file ends in the middle of its moov"),
         false => Error::NoTrack,
     })?;
@@ -97,11 +97,18 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     let layout = Layout {
         container: Container::Mp4,
         brand,
-        fragmented,
+        fragmented: fragments.is_some(),
         tables: Some(place.start..place.end),
         frames: Some(frames.len() as u64),
         sync_samples: Some(frames.sync_count() as u64),
     };
+    for trak in &mut moov.tracks {
+        let end = fragments.as_ref().and_then(|fragments| fragments.end_of(trak.id));
+        if let (Some(end), Ok(edits)) = (end, &trak.edits) {
+            let length = Time::new(edits.clone().open().length(end), trak.scale);
+            trak.facts.duration = trak.facts.duration.max(Some(length));
+        }
+    }
     let mut tracks: Vec<Track> =
         moov.tracks.iter_mut().map(|trak| std::mem::take(&mut trak.facts)).collect();
     let facts = tracks.get_mut(main).ok_or(Error::NoTrack)?;
@@ -167,12 +174,13 @@ fn timecode_track<'a>(moov: &'a Moov, main: &Trak) -> Option<&'a Trak> {
     }
 }
 
+/// What a track shows, when that ends, and what was read of the fragments if there are any.
 fn frames_of(
     source: &dyn Source,
     moov: &Moov,
     trak: &Trak,
     mut top: Top,
-) -> Result<(Frames, i64, bool), Error> {
+) -> Result<(Frames, i64, Option<Fragments>), Error> {
     let promised = moov.fragments.as_deref();
     let mut shown = Shown::new(trak, source.length(), promised.is_some())?;
     let decode = match shown.take_tables(source, &trak.tables)? {
@@ -183,11 +191,10 @@ fn frames_of(
             shown.take_tables(source, &tables)?.unwrap_or(0)
         }
     };
-    let mut fragmented = false;
+    let mut met = None;
     if let Some(list) = promised {
-        let named = list.iter().find(|defaults| defaults.track == trak.id).copied();
-        let defaults = named.unwrap_or(Defaults { track: trak.id, ..Defaults::default() });
-        let mut fragments = Fragments::new(defaults, trak.facts.kind == Kind::Audio, decode);
+        let mut fragments = Fragments::new(trak.id, list, trak.facts.kind == Kind::Audio, decode);
+        let mut fragmented = false;
         while let Some(place) = top.next()? {
             match &place.kind {
                 b"sidx" if !place.cut => fragments.take_index(source, &place, trak.scale)?,
@@ -202,7 +209,8 @@ fn frames_of(
                 _ => {}
             }
         }
+        met = fragmented.then_some(fragments);
     }
     let (frames, end) = shown.finish()?;
-    Ok((frames, end, fragmented))
+    Ok((frames, end, met))
 }

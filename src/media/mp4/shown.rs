@@ -62,15 +62,12 @@ impl Shown {
     /// Of the track's samples, none of which was taken yet; an error where its edit list is not read.
     pub fn new(trak: &Trak, length: u64, fragmented: bool) -> Result<Self, Error> {
         let edits = trak.edits.clone().map_err(|(offset, what)| Error::broken(offset, what));
-        let Edits { mut shown, lead, listed } = edits?;
+        let edits = if fragmented { edits?.open() } else { edits? };
+        let Edits { mut shown, lead, listed } = edits;
         if !listed {
             // A list that changes nothing; media before zero is shown, at its own time.
             let ever = i64::MIN / 2;
             shown.push(Edit { start: ever, media: ever, duration: i64::MAX });
-        }
-        // What was written before the fragments were can't say how long they are.
-        if let Some(last) = shown.last_mut().filter(|_| fragmented) {
-            last.duration = i64::MAX;
         }
         let part = |edit: Edit| Part { edit, shift: None, before: None };
         let most = MOST_LAID / (shown.len() as u64).max(1);

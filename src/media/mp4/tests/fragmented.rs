@@ -169,3 +169,53 @@ fn a_run_of_endless_samples_that_take_no_time_ends() {
         refusal(&[empty(), one, many].concat()).contains("more samples than the file has bytes")
     );
 }
+
+/// A film of pictures and sound in one fragment: three pictures, and sound that begins at `time` in runs of so many
+/// samples of 7 bytes and 20 ticks, as its own defaults have it. The pictures lie right behind the sound.
+fn with_sound(edits: Vec<(u32, i32)>, time: Option<u32>, runs: &[u32]) -> Vec<u8> {
+    let none = Film { samples: Vec::new(), sync: None, ..film() };
+    let mut sound = trak(&Film { handler: *b"soun", edits, ..none.clone() }, 0);
+    let id = sound.windows(4).position(|four| four == b"tkhd").unwrap() + 16;
+    sound[id..id + 4].copy_from_slice(&words(&[2]));
+    let trex = |of: [u32; 4]| boxed(b"trex", &[&words(&[0, of[0], 1, of[1], of[2], of[3]])]);
+    let mvex = boxed(b"mvex", &[&trex([1, 10, 5, 0x1_0000]), &trex([2, 20, 7, 0])]);
+    let head = Film { in_moov: [sound, mvex].concat(), ..none }.moov(0);
+    let tfdt = time.map_or(Vec::new(), |time| boxed(b"tfdt", &[&words(&[0, time])]));
+    let moof = |offset: u32| {
+        let heard: Vec<u8> = runs
+            .iter()
+            .enumerate()
+            .flat_map(|(number, &count)| match number {
+                0 => boxed(b"trun", &[&words(&[1, count, offset])]),
+                _ => boxed(b"trun", &[&words(&[0x100, count]), &words(&vec![30; count as usize])]),
+            })
+            .collect();
+        let heard = boxed(b"traf", &[&boxed(b"tfhd", &[&words(&[0, 2])]), &tfdt, &heard]);
+        let seen = boxed(b"trun", &[&words(&[4, 3, 0])]);
+        let seen = boxed(b"traf", &[&boxed(b"tfhd", &[&words(&[0, 1])]), &seen]);
+        boxed(b"moof", &[&heard, &seen])
+    };
+    let sounds = runs.iter().sum::<u32>() as usize * 7;
+    let mdat = boxed(b"mdat", &[&vec![0xee; sounds + 15]]);
+    [head, moof(moof(0).len() as u32 + 8), mdat].concat()
+}
+
+#[test]
+fn sound_that_outlasts_the_pictures_ends_the_film() {
+    let lasts = |bytes: &Vec<u8>| index(bytes).duration().unwrap();
+    // Pictures end at 30 ticks of 100.
+    assert_eq!(lasts(&with_sound(vec![], None, &[1])), Time::new(30, 100));
+    assert_eq!(lasts(&with_sound(vec![], None, &[4])), Time::new(80, 100));
+    assert_eq!(lasts(&with_sound(vec![], Some(50), &[4, 2])), Time::new(190, 100));
+    // An edit list of no known length takes the first 15 ticks away.
+    let cut = with_sound(vec![(0, 15)], Some(50), &[4]);
+    assert_eq!(lasts(&cut), Time::new(115, 100));
+    assert_eq!(at(&cut, 114), (2, 0, false));
+    assert!(index(&cut).find(&cut, Time::new(115, 100)).unwrap().is_none());
+}
+
+#[test]
+fn another_track_is_measured_by_its_own_defaults() {
+    let bytes = with_sound(vec![], None, &[4]);
+    assert_eq!(frames(&bytes, bytes.len() as u64 - 15), [(0, 0), (10, 5), (20, 10)]);
+}
