@@ -211,11 +211,38 @@ def with_whole_edits(path):
     return probe(path, "-advanced_editlist", "0") if is_fragmented(path) else None
 
 
+def edits_begin(data):
+    """For each track the time of the empty edits that its list begins with, in seconds."""
+    word = lambda at: struct.unpack(">I", data[at:at + 4])[0]
+    clock, begins = 1, {}
+    for kind, _, body, end in boxes(data, 0, len(data)):
+        for kind2, _, body2, end2 in boxes(data, body, end) if kind == b"moov" else []:
+            if kind2 == b"mvhd":
+                clock = word(body2 + (20 if data[body2] else 12))
+            for kind3, _, body3, end3 in boxes(data, body2, end2) if kind2 == b"trak" else []:
+                if kind3 == b"tkhd":
+                    track = word(body3 + (20 if data[body3] else 12))
+                for kind4, _, at, _ in boxes(data, body3, end3) if kind3 == b"edts" else []:
+                    form = ">QqI" if data[at] else ">IiI"
+                    size, lead = struct.calcsize(form), 0
+                    for edit in range(word(at + 4) if kind4 == b"elst" else 0):
+                        duration, time, _ = struct.unpack_from(form, data, at + 8 + edit * size)
+                        if time != -1:
+                            break
+                        lead += duration
+                    begins[track] = Fraction(lead, clock)
+    return begins
+
+
 def without_negative_times(path):
-    """The packets, those before time zero flagged as hidden."""
+    """The packets, those before the first edit, or time zero, flagged as hidden."""
     found = probe(path)
-    for packet in found["packets"] if is_fragmented(path) else []:
-        if int(packet.get("pts", 0)) < 0:
+    if not is_fragmented(path):
+        return found
+    begins = edits_begin(path.read_bytes())
+    ticks = {s["index"]: begins.get(int(s.get("id", "0"), 16), 0) / Fraction(s["time_base"]) for s in found["streams"]}
+    for packet in found["packets"]:
+        if int(packet.get("pts", 0)) < ticks[packet["stream_index"]]:
             packet["flags"] = packet["flags"].replace("_", "D", 1) if "_" in packet["flags"] else packet["flags"] + "D"
     return found
 
@@ -259,7 +286,7 @@ REASONS = {
     with_fields_in_pairs: "two fields, each a packet of its own, are one frame and have one number",
     without_parser: "the tables name other sync samples than the pictures do, and pictures aren't read",
     with_whole_edits: "an edit of no duration lasts as long as the fragments do (ISO/IEC 14496-12 §8.6.6)",
-    without_negative_times: "an edit list hides what comes before zero, which ffprobe doesn't flag in fragments",
+    without_negative_times: "an edit list hides what comes before its first edit, which ffprobe doesn't flag in fragments",
     without_added_shift: "ffprobe adds the largest negative shift of the fragments to their times",
 }
 
