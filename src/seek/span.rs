@@ -167,6 +167,13 @@ impl Film<'_> {
                 format!("the film shows nothing in that range: the next frame is at {first} s");
             return Err(Unsent::Unsatisfiable(why));
         }
+        let sync = found.sync.time;
+        if to.is_some_and(|to| to <= sync) {
+            let why = format!(
+                "nothing in that range can be decoded: the film's first sync sample is at {sync} s"
+            );
+            return Err(Unsent::Unsatisfiable(why));
+        }
         let bytes = self.index.span(self.source, from, to)?.ok_or_else(past)?;
         let end = match to {
             None => duration,
@@ -174,7 +181,7 @@ impl Film<'_> {
         };
         let to = end.unwrap_or(found.frame.time);
         // A sync sample that an edit list hides lies before zero, where there is no time to tell of.
-        let start = found.sync.time.max(Time::ZERO);
+        let start = sync.max(Time::ZERO);
         Ok(Sent { bytes, from: start, to, duration })
     }
 

@@ -200,6 +200,24 @@ fn a_mapping_begins_at_zero_where_the_sync_sample_is_hidden_before_it() {
 }
 
 #[test]
+fn a_range_before_the_first_sync_sample_has_nothing_to_decode() {
+    let (_, mut bytes) = film("moov-first.mp4");
+    // The first frame in the table of sync samples is now the 11th one in decode order.
+    let table = bytes.windows(4).position(|four| four == b"stss").unwrap();
+    bytes[table + 12..table + 16].copy_from_slice(&11_u32.to_be_bytes());
+    let index = media::open(&bytes).unwrap();
+    let film = Film { index: &*index, source: &bytes };
+    let sync = index.find(&bytes, Time::ZERO).unwrap().unwrap().sync.time;
+    let span = |range: String| film.span(&TimeRange::parse(&range).unwrap());
+    match span(format!("npt=0-{sync}")) {
+        Err(Unsent::Unsatisfiable(why)) => assert!(why.contains("first sync sample"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let rest = span("npt=0-2".into()).unwrap();
+    assert_eq!((rest.from, rest.to), (sync, Time::new(2, 1)));
+}
+
+#[test]
 fn a_file_that_can_not_be_asked_is_a_sentence() {
     for (path, says) in [("/no/such/film", "cannot open"), ("/dev", "is not a file")] {
         let error = command::ask(Path::new(path), &Question::Info, false).unwrap_err();
