@@ -31,7 +31,7 @@ pub struct Flags {
     #[arg(value_parser = number::<u64>(1..=1 << 62))]
     pub ingest_max_bytes: u64,
 
-    /// Files and streams that may be open at once, those included that wait to be gone on with
+    /// Files and streams that may be received at once; those that wait to be gone on with give way
     #[arg(long, value_name = "N", default_value_t = 64, env = "REELMAP_INGEST_MAX_STREAMS")]
     #[arg(value_parser = number::<u16>(1..=u16::MAX))]
     pub ingest_max_streams: u16,

@@ -6,8 +6,8 @@
 //!   another program ─> follow: inotify ─────────┘   it reaches, mapped   └─> tail
 //! ```
 //!
-//! `mod` knows all that are open, by place; `recovery` finds those that another process left. Knows no
-//! HTTP. A tail waits as a future; all else may wait for a disk, and is for threads that may.
+//! `mod` knows all that are open, by place; `waiting` those that gave way; `recovery` finds those that another
+//! process left. Knows no HTTP. A tail waits as a future; all else may wait for a disk, and is for threads that may.
 
 pub mod channel;
 mod follow;
@@ -16,6 +16,7 @@ mod record;
 mod recovery;
 pub mod tail;
 pub mod upload;
+mod waiting;
 
 pub use channel::{Channel, End};
 pub use follow::Follower;
@@ -28,7 +29,7 @@ use std::{
     collections::HashMap,
     io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 /// A value of this type is a folder that may be written to.
@@ -43,7 +44,7 @@ struct Ground {
 #[derive(Debug, Default)]
 pub struct Streams {
     grounds: Vec<Ground>,
-    /// The most uploads that may be open at once, those included that nobody is at.
+    /// The most uploads that may be open at once. Those that nobody is at give way.
     most: usize,
     open: RwLock<HashMap<Place, Arc<Upload>>>,
     /// Held while one is opened, given up or deleted.
@@ -108,7 +109,7 @@ impl Streams {
         asked: &Asked,
         should_be: impl FnOnce() -> io::Result<bool>,
     ) -> Result<Writer, Refused> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
         if !should_be()? {
             return Err(Refused::NotThat);
         }
@@ -126,14 +127,19 @@ impl Streams {
         if self.all().iter().any(|upload| place.below(upload.place()).is_some()) {
             return Err(Refused::InTheWay);
         }
-        if self.all().len() >= self.most {
-            return Err(Refused::TooMany);
-        }
+        self.make_room()?;
         let plot = self.plot(place, true)?;
-        match (plot.kind(place.name())?, asked) {
-            (Some(FileType::Directory), _) => return Err(Refused::InTheWay),
-            (Some(_), Asked::Part(..)) => return Err(Refused::Finished),
-            _ => {}
+        let there = plot.kind(place.name())?;
+        if there == Some(FileType::Directory) {
+            return Err(Refused::InTheWay);
+        }
+        if let Some(upload) = self.gone_on_with(place, asked)? {
+            let writer = upload.claim(asked)?;
+            self.open(upload);
+            return Ok(writer);
+        }
+        if there.is_some() && matches!(asked, Asked::Part(..)) {
+            return Err(Refused::Finished);
         }
         let upload = Arc::new(Upload::begin(place, plot, &self.census)?);
         let writer = upload.claim(asked);
@@ -151,10 +157,12 @@ impl Streams {
         let upload = writer.upload().clone();
         let stored = writer.leave(clean)?;
         // Nobody begins meanwhile.
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
+        // Another may have begun at its place, and has its names.
+        let is_open = self.at(upload.place()).is_some_and(|open| Arc::ptr_eq(&open, &upload));
         if stored != Stored::Partly {
             self.close(&upload);
-        } else if upload.is_empty() {
+        } else if upload.is_empty() && is_open {
             upload.discard()?;
             self.close(&upload);
         }
@@ -162,13 +170,13 @@ impl Streams {
     }
 
     /// Removes what is at `place` if it is as it `should_be`: the file, and what is there of an upload that
-    /// nobody is at. Whether there was anything. Waits for the disk.
+    /// nobody is at, or that gave way. Whether there was anything. Waits for the disk.
     pub fn delete(
         &self,
         place: &Place,
         should_be: impl FnOnce() -> io::Result<bool>,
     ) -> Result<bool, Refused> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
         if !should_be()? {
             return Err(Refused::NotThat);
         }
@@ -184,11 +192,16 @@ impl Streams {
             Err(Refused::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             plot => plot?,
         };
+        let left = upload::remove_left(&plot, place.name())?;
         match plot.kind(place.name())? {
-            None => Ok(upload.is_some()),
+            None => Ok(upload.is_some() || left),
             Some(FileType::RegularFile | FileType::Symlink) => Ok(plot.remove(place.name())?),
             Some(_) => Err(Refused::InTheWay),
         }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for nobody for long: each request for a file looks into what is open.

@@ -56,6 +56,12 @@ impl Record {
         }
     }
 
+    /// Gives the lock back before the last who knows the record has let go of it.
+    pub fn unlock(&self) {
+        // Who has no lock has nothing to give back.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+
     /// Opens one that was begun, and reads it. One that makes no sense is `InvalidData`.
     pub fn read(file: File) -> io::Result<(Record, Read)> {
         let Record(file) = Record::lock(file)?;

@@ -77,7 +77,10 @@ impl Streams {
                 tracing::info!(
                     "{place} is not whole: {bytes} of {of} bytes are kept, to go on with"
                 );
-                self.open(upload);
+                // One more would be in the way of those that are still to come.
+                if self.all().len() < self.most {
+                    self.open(upload);
+                }
             }
             Err(error) => tracing::error!("cannot finish {place}: {error}"),
         }

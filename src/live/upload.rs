@@ -41,7 +41,7 @@ pub enum Refused {
     InTheWay,
     /// More pieces than are kept account of.
     Scattered,
-    /// More streams than may be open at once.
+    /// More are being written than may be open at once.
     TooMany,
     Io(io::Error),
 }
@@ -138,6 +138,17 @@ pub(super) fn hidden(name: &OsStr) -> [OsString; 2] {
     })
 }
 
+/// Removes what was left of an upload to `name`, whether its record can be read or not; whether there was anything.
+/// `WouldBlock` if another process is at it.
+pub(super) fn remove_left(plot: &Plot, name: &OsStr) -> io::Result<bool> {
+    let [bytes, record] = hidden(name);
+    if plot.kind(&record)? == Some(FileType::RegularFile) {
+        let _free = Record::lock(plot.open(&record)?)?;
+    }
+    let noted = plot.remove(&record)?;
+    Ok(plot.remove(&bytes)? || noted)
+}
+
 const BYTES: &str = ".reelmap";
 pub(super) const RECORD: &str = ".reelmap-record";
 
@@ -145,12 +156,7 @@ impl Upload {
     /// Begins an upload to `place`, whose folder is `plot`.
     pub(super) fn begin(place: &Place, plot: Plot, census: &Arc<Census>) -> io::Result<Upload> {
         let [bytes, record] = hidden(place.name());
-        if plot.kind(&record)? == Some(FileType::RegularFile) {
-            let _free = Record::lock(plot.open(&record)?)?;
-        }
-        // Nobody is at these: they are what was left of an upload whose record could not be read.
-        plot.remove(&record)?;
-        plot.remove(&bytes)?;
+        remove_left(&plot, place.name())?;
         let replaces = plot.kind(place.name())?.is_some();
         let begun = SystemTime::now();
         let make = || {
@@ -267,6 +273,19 @@ impl Upload {
     pub(super) fn is_empty(&self) -> bool {
         let progress = self.progress();
         progress.claims.is_empty() && progress.finished.is_none() && progress.held.count() == 0
+    }
+
+    /// Since when nobody has been at what is there of it; `None` while somebody is, or nothing is there.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        let progress = self.progress();
+        let waits = progress.claims.is_empty() && progress.finished.is_none();
+        (waits && progress.held.count() > 0).then_some(progress.left)
+    }
+
+    /// Lets go of what waits: it stays where it is, for who takes it up.
+    pub(super) fn let_go(&self) {
+        self.channel.end(Some(End::Cut));
+        self.record.unlock();
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {

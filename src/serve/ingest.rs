@@ -5,7 +5,7 @@ mod told;
 
 use self::{
     receive::{Held, receive},
-    told::{Progress, failed, refusal},
+    told::{Progress, refusal},
 };
 use super::{
     App,
@@ -108,14 +108,17 @@ pub(super) async fn answer(
     let asked = match what(&request, &body, service.app.config.ingest.most_bytes) {
         Ok(What::Write(asked)) => asked,
         Ok(What::Ask) => {
-            let Some(upload) = streams.at(&place) else {
-                return answer.message(StatusCode::NOT_FOUND);
+            let progress = move || {
+                Ok(match streams.ask(&place) {
+                    Ok(Some(_)) if !preconditions_hold()? => Err(Refused::NotThat),
+                    asked => asked.map(|upload| upload.map(Progress::of)),
+                })
             };
-            let progress = move || Ok(preconditions_hold()?.then(|| Progress::of(upload)));
-            return match OffRuntime::start(progress).await {
+            let asked = OffRuntime::start(progress).await.map_err(Refused::Io);
+            return match asked.and_then(|asked| asked) {
                 Ok(Some(progress)) => progress.told(answer, StatusCode::OK),
-                Ok(None) => answer.message(StatusCode::PRECONDITION_FAILED),
-                Err(error) => failed(answer, &error),
+                Ok(None) => answer.message(StatusCode::NOT_FOUND),
+                Err(refused) => refusal(answer, &refused),
             };
         }
         Err(status) => return answer.last_message(status),

@@ -12,11 +12,14 @@ use crate::{
 };
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, ETAG, LOCATION},
+    header::{CACHE_CONTROL, ETAG, LOCATION, RETRY_AFTER},
 };
 use rustix::io::Errno;
 use serde::Serialize;
 use std::{io, sync::Arc};
+
+/// Seconds after which who was one too many may find room: nobody knows when an encoder ends.
+const COME_BACK: u64 = 5;
 
 /// An upload in JSON: how much of it is there.
 #[derive(Serialize)]
@@ -76,8 +79,9 @@ pub(super) fn refusal(answer: Answer, refused: &Refused) -> Response<Body> {
         Refused::Forbidden => return answer.message(StatusCode::FORBIDDEN),
         Refused::NotThat => return answer.message(StatusCode::PRECONDITION_FAILED),
         Refused::TooMany => {
-            let text = "503 service unavailable: too many uploads are open; delete one that nobody goes on with.\n";
-            return answer.composed(StatusCode::SERVICE_UNAVAILABLE, pages::TEXT, text);
+            let text = "503 service unavailable: as many files and streams as may be are being received.\n";
+            let answer = answer.composed(StatusCode::SERVICE_UNAVAILABLE, pages::TEXT, text);
+            return answer.with(RETRY_AFTER, HeaderValue::from(COME_BACK));
         }
         Refused::Io(error) => return failed(answer, error),
         Refused::Busy => "409 conflict: somebody is writing to it.\n",

@@ -1,0 +1,64 @@
+//! Uploads that nobody is at: they wait to be gone on with, and give way to new ones. What is there of one
+//! that gave way stays on the disk, hidden beside its name, and is taken up again by who asks for it.
+
+use super::{Asked, Refused, Streams, Upload};
+use crate::store::root::Place;
+use std::{io, sync::Arc};
+
+impl Streams {
+    /// Closes the upload that waits longest, if as many are open as may be. Fails if none waits.
+    pub(super) fn make_room(&self) -> Result<(), Refused> {
+        let open = self.all();
+        if open.len() < self.most {
+            return Ok(());
+        }
+        let waiting = open.iter().filter_map(|upload| Some((upload.waits_since()?, upload)));
+        let (_, upload) = waiting.min_by_key(|(since, _)| *since).ok_or(Refused::TooMany)?;
+        upload.let_go();
+        self.close(upload);
+        let place = upload.place();
+        tracing::info!("{place} gives way to another upload: what arrived is kept, to go on with");
+        Ok(())
+    }
+
+    /// The upload at `place` that is open, or gave way: that one is open then. Waits for the disk.
+    pub fn ask(&self, place: &Place) -> Result<Option<Arc<Upload>>, Refused> {
+        let _turn = self.turn();
+        if let Some(upload) = self.at(place) {
+            return Ok(Some(upload));
+        }
+        let Some(upload) = self.left_at(place)? else { return Ok(None) };
+        self.make_room()?;
+        self.open(upload.clone());
+        Ok(Some(upload))
+    }
+
+    /// What is there of an upload to `place` that gave way.
+    fn left_at(&self, place: &Place) -> Result<Option<Arc<Upload>>, Refused> {
+        let left = self
+            .plot(place, false)
+            .and_then(|plot| Ok(Upload::resume(place, plot, &self.census)?.map(Arc::new)));
+        match left {
+            Err(Refused::Io(error)) if is_nothing(&error) => Ok(None),
+            left => left,
+        }
+    }
+
+    /// The upload that a writer of what is `asked` goes on with, of those that gave way.
+    pub(super) fn gone_on_with(
+        &self,
+        place: &Place,
+        asked: &Asked,
+    ) -> Result<Option<Arc<Upload>>, Refused> {
+        match asked {
+            Asked::Part(..) => self.left_at(place),
+            Asked::Whole(_) => Ok(None),
+        }
+    }
+}
+
+/// Whether there is no record, or one that tells nothing.
+fn is_nothing(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), NotFound | InvalidData | UnexpectedEof)
+}
