@@ -108,6 +108,7 @@ fn help_shows_every_flag_with_its_variable_and_default() {
         ("ingest-open", ""),
         ("ingest-max-bytes", "1099511627776"),
         ("ingest-max-streams", "64"),
+        ("ingest-keep", "7"),
         ("ingest-idle", "30"),
         ("live-wait", "10"),
         ("follow-idle", "10"),

@@ -13,6 +13,7 @@ use std::{
     path::Path,
     process::Command,
     thread,
+    time::{Duration, SystemTime},
 };
 use support::{
     Client,
@@ -309,6 +310,47 @@ fn what_is_no_record_is_left_alone() {
     let mut names = names(root.path());
     names.sort();
     assert_eq!(names, [".film.reelmap", ".film.reelmap-record"]);
+}
+
+#[test]
+fn what_nobody_goes_on_with_is_removed_after_some_days() {
+    let root = tempfile::tempdir().unwrap();
+    let program = Program::quiet(root.path(), &["--ingest", ".", "--ingest-keep", "0"]);
+    let flags = ["--ingest", ".", "--ingest-max-streams", "2", "--ingest-keep", "2"];
+    let part = |program: &Program, name: &str, range: &str| {
+        let mut client = program.connect();
+        client.request(&format!(
+            "PUT /{name} HTTP/1.1\nContent-Length: 1\nContent-Range: bytes {range}/3"
+        ));
+        client.send("x");
+        client.response("PUT").status
+    };
+    let hours_ago = |name: &str, hours: u64| {
+        let file = fs::File::options().write(true).open(root.path().join(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+    };
+    for name in ["new", "old-1", "old-2", "old-3", "whole"] {
+        assert_eq!(part(&program, name, "0-0"), 202);
+    }
+    drop(program);
+    fs::write(root.path().join("whole"), "film").unwrap();
+    for (name, hours) in [("new", 47), ("old-1", 49), ("old-2", 49), ("old-3", 49), ("whole", 49)] {
+        hours_ago(&format!(".{name}.reelmap"), hours);
+    }
+    hours_ago("whole", 1000);
+    // More than may be open: it makes no difference.
+    let mut program = Program::quiet(root.path(), &flags);
+    for _ in 0..4 {
+        let line = program.wait_for_line("removed");
+        assert!(!line.contains("/new") && line.contains("for 2 days"), "{line}");
+    }
+    let mut left = names(root.path());
+    left.sort();
+    assert_eq!(left, [".new.reelmap", ".new.reelmap-record", "whole"]);
+    assert_eq!(fs::read(root.path().join("whole")).unwrap(), b"film");
+    assert_eq!(part(&program, "new", "1-1"), 202);
+    assert_eq!(part(&program, "new", "2-2"), 201);
+    assert_eq!(part(&program, "old-1", "0-0"), 202);
 }
 
 #[test]

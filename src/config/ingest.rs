@@ -36,6 +36,11 @@ pub struct Flags {
     #[arg(value_parser = number::<u16>(1..=u16::MAX))]
     pub ingest_max_streams: u16,
 
+    /// Days that an unfinished file is kept while nobody goes on with it; 0 is for ever
+    #[arg(long, value_name = "DAYS", default_value_t = 7, env = "REELMAP_INGEST_KEEP")]
+    #[arg(value_parser = number::<u16>(0..=u16::MAX))]
+    pub ingest_keep: u16,
+
     /// Seconds after which a writer that sends nothing is cut off
     #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "REELMAP_INGEST_IDLE")]
     #[arg(value_parser = number::<u32>(1..=86_400))]
@@ -62,6 +67,8 @@ pub struct Ingest {
     pub most_bytes: u64,
     pub most_streams: usize,
     pub idle: Duration,
+    /// How long what waits to be gone on with is kept; `None` for ever.
+    pub keep: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +113,8 @@ impl Ingest {
             most_bytes: flags.ingest_max_bytes,
             most_streams: flags.ingest_max_streams.into(),
             idle: Duration::from_secs(flags.ingest_idle.into()),
+            keep: Some(Duration::from_secs(86_400 * u64::from(flags.ingest_keep)))
+                .filter(|keep| !keep.is_zero()),
         })
     }
 

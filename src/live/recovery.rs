@@ -11,10 +11,16 @@ use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt, sync::Arc};
 impl Streams {
     /// Takes up every upload that lies below the folders that may be written to. Waits for the disk.
     pub fn recover(&self) {
+        self.each_left(|place, plot| self.take_up(place, plot));
+    }
+
+    /// Calls `found` for every upload that has a record below the folders that may be written to, with its
+    /// folder. Waits for the disk.
+    pub(super) fn each_left(&self, found: impl Fn(&Place, Plot)) {
         for ground in &self.grounds {
             let mut folders = vec![Place::default()];
             while let Some(folder) = folders.pop() {
-                if let Err(error) = self.recover_in(ground, &folder, &mut folders) {
+                if let Err(error) = self.each_in(ground, &folder, &mut folders, &found) {
                     let folder = ground.place.join(&folder);
                     tracing::error!("cannot look for uploads left in {folder}: {error}");
                 }
@@ -23,11 +29,12 @@ impl Streams {
     }
 
     /// The same of one folder; tells those in it.
-    fn recover_in(
+    fn each_in(
         &self,
         ground: &Ground,
         folder: &Place,
         folders: &mut Vec<Place>,
+        found: impl Fn(&Place, Plot),
     ) -> io::Result<()> {
         let plot = ground.folder.plot(folder, false)?;
         for name in plot.names()? {
@@ -35,7 +42,7 @@ impl Streams {
             if let Some(left) = left.and_then(|left| left.strip_suffix(RECORD.as_bytes())) {
                 if let Some(left) = Place::new([left]) {
                     let inside = folder.join(&left);
-                    self.take_up(&ground.place.join(&inside), ground.folder.plot(folder, false)?);
+                    found(&ground.place.join(&inside), ground.folder.plot(folder, false)?);
                 }
             } else if let Some(inside) = Place::new([name.as_bytes()])
                 && plot.kind(&name)? == Some(FileType::Directory)

@@ -149,6 +149,15 @@ pub(super) fn remove_left(plot: &Plot, name: &OsStr) -> io::Result<bool> {
     Ok(plot.remove(&bytes)? || noted)
 }
 
+/// When the last byte of an upload to `name` came; `None` where there are none.
+pub(super) fn newest(plot: &Plot, name: &OsStr) -> io::Result<Option<SystemTime>> {
+    let [bytes, _] = hidden(name);
+    match plot.kind(&bytes)? {
+        Some(FileType::RegularFile) => Ok(Some(plot.open(&bytes)?.metadata()?.modified()?)),
+        _ => Ok(None),
+    }
+}
+
 const BYTES: &str = ".reelmap";
 pub(super) const RECORD: &str = ".reelmap-record";
 
@@ -214,7 +223,10 @@ impl Upload {
         if length < noted {
             return Err(nonsense(format!("{length} bytes are there of {noted} that were noted")));
         }
-        file.set_len(noted)?;
+        // Its time is that of the last byte that came: it isn't touched for nothing.
+        if length > noted {
+            file.set_len(noted)?;
+        }
         file.sync_data()?;
         record.go_on(&read)?;
         let channel = Arc::new(Channel::new(file, held.prefix(), census)?);

@@ -1,9 +1,14 @@
 //! Uploads that nobody is at: they wait to be gone on with, and give way to new ones. What is there of one
-//! that gave way stays on the disk, hidden beside its name, and is taken up again by who asks for it.
+//! that gave way stays on the disk, hidden beside its name, and is taken up again by who asks for it; until
+//! nobody has for so long that it is removed.
 
-use super::{Asked, Refused, Streams, Upload};
-use crate::store::root::Place;
-use std::{io, sync::Arc};
+use super::{Asked, Refused, Streams, Upload, upload};
+use crate::store::{plot::Plot, root::Place};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 impl Streams {
     /// Closes the upload that waits longest, if as many are open as may be. Fails if none waits.
@@ -31,6 +36,44 @@ impl Streams {
         self.make_room()?;
         self.open(upload.clone());
         Ok(Some(upload))
+    }
+
+    /// Removes what is there of every upload that waits and of which no byte came for as long as `keep`. Waits for
+    /// the disk.
+    pub fn expire(&self, keep: Duration) {
+        self.each_left(|place, plot| match self.expire_at(place, &plot, keep) {
+            Ok(true) => {
+                let days = keep.as_secs() / 86_400;
+                tracing::warn!(
+                    "{place}: incomplete, and nobody went on with it for {days} days: removed"
+                );
+            }
+            Ok(false) => {}
+            // Another process is at it.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => tracing::error!("cannot see whether {place} still waits: {error}"),
+        });
+    }
+
+    fn expire_at(&self, place: &Place, plot: &Plot, keep: Duration) -> io::Result<bool> {
+        let _turn = self.turn();
+        let open = self.at(place);
+        let is_busy = open.as_ref().is_some_and(|upload| upload.waits_since().is_none());
+        let Some(newest) = upload::newest(plot, place.name())?.filter(|_| !is_busy) else {
+            return Ok(false);
+        };
+        // A clock that was set back makes nothing older.
+        if SystemTime::now().duration_since(newest).unwrap_or_default() < keep {
+            return Ok(false);
+        }
+        match open {
+            Some(upload) => {
+                upload.discard()?;
+                self.close(&upload);
+                Ok(true)
+            }
+            None => upload::remove_left(plot, place.name()),
+        }
     }
 
     /// What is there of an upload to `place` that gave way.

@@ -34,7 +34,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 use subtle::ConstantTimeEq;
-use tokio::{task::spawn_blocking, time::interval};
+use tokio::{
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
 
 /// The uploads that `config` allows, with those that another process left.
 pub(super) fn streams(config: &config::Ingest, census: &Arc<Census>) -> Result<Streams> {
@@ -66,6 +69,19 @@ pub(super) async fn sync(app: Arc<App>, every: Duration) {
                 }
             });
         }
+    }
+}
+
+/// Removes what waits to be gone on with for longer than it is kept, on a thread that may wait.
+pub(super) async fn expire(app: Arc<App>, every: Duration) {
+    let Some(keep) = app.config.ingest.keep else { return };
+    let mut rounds = interval(every);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let streams = app.streams.clone();
+        // One round ends before the next begins; one that failed has said so.
+        let _ = spawn_blocking(move || streams.expire(keep)).await;
     }
 }
 

@@ -76,6 +76,9 @@ const COMPOSING: usize = 2;
 /// How often what was received is made to outlast a loss of power.
 const SYNC: Duration = Duration::from_secs(5);
 
+/// How often what waits for too long is looked for.
+const EXPIRE: Duration = Duration::from_secs(3600);
+
 /// How long streams that are cut at the server's end have to be finished; else the next process does it.
 const FINISH: Duration = Duration::from_secs(5);
 
@@ -150,6 +153,7 @@ pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Ou
     // These go on until the last answer has left: uploads do until then.
     tasks.spawn(sweep(app.clone()));
     tasks.spawn(ingest::sync(app.clone(), SYNC));
+    tasks.spawn(ingest::expire(app.clone(), EXPIRE));
     shutdown.await;
     accepting.shutdown().await;
     let Some(graceful) = Arc::into_inner(graceful) else { return };
