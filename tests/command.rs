@@ -124,7 +124,7 @@ fn help_shows_every_flag_with_its_variable_and_default() {
         assert!(default.is_empty() || about.contains(&format!("[default: {default}")), "{about}");
     }
     let flags = help.matches("\n      --").count();
-    assert_eq!(flags, 24, "a flag that this test doesn't know:\n{help}");
+    assert_eq!(flags, 25, "a flag that this test doesn't know:\n{help}");
     assert!(help.contains("[env: REELMAP_ROOT=]") && help.contains("[default: .]"), "{help}");
 }
 
