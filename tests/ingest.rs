@@ -115,6 +115,36 @@ fn a_file_is_replaced_when_the_new_one_is_whole_and_its_readers_keep_it() {
 }
 
 #[test]
+fn a_file_that_another_program_makes_meanwhile_is_not_replaced() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let film = root.path().join("live/film");
+    let ask =
+        |server: &Server| put(server, "PUT /live/film HTTP/1.1\nContent-Range: bytes */*", b"");
+    let mut client = begin(&server, "/live/film");
+    chunk(&mut client, b"sent");
+    until("it is open", || server.metric("reelmap_streams") == 1.0);
+    fs::write(&film, "made").unwrap();
+    client.send("0\r\n\r\n");
+    let refused = client.response("PUT");
+    assert_eq!(refused.status, 409);
+    assert!(refused.text().contains("is kept"), "{}", refused.text());
+    assert_eq!(server.get("/live/film").text(), "made");
+    assert_eq!(ask(&server).status, 409);
+    // A new process doesn't replace it either.
+    drop((client, server));
+    let server = serve(&root, &[]);
+    assert_eq!((ask(&server).status, server.get("/live/film").text()), (409, "made".into()));
+    // It gets the name when that is free.
+    fs::rename(&film, root.path().join("moved")).unwrap();
+    let told = ask(&server);
+    assert_eq!((told.status, told.header("upload-complete")), (200, "?1"));
+    assert_eq!(server.get("/live/film").text(), "sent");
+    assert_eq!(names(&root.path().join("live")), ["film"]);
+    assert_nothing_is_open(&server);
+}
+
+#[test]
 fn who_expects_100_continue_gets_it_only_if_the_body_is_wanted() {
     let root = root();
     let server = serve(&root, &["--ingest-max-bytes", "100"]);

@@ -2,7 +2,7 @@
 //! go on where one was killed. Written in place by positioned writes; holds nothing in memory.
 //!
 //! ```text
-//! "reelmap" 2  total:64  begun:64  boot:128  0...      64 bytes; total is all ones where it isn't known
+//! "reelmap" 2  total:64  begun:64  boot:128  replaces:64  0...    64 bytes; total is all ones where it isn't known
 //! start:64  written:64  synced:64  0:64                 32 bytes for each part: no page ends within
 //! ```
 //!
@@ -34,15 +34,22 @@ pub struct Record(File);
 pub struct Read {
     pub total: Option<u64>,
     pub begun: SystemTime,
+    /// Whether there was a file of its name when it began.
+    pub replaces: bool,
     /// Where each part begins, and how far of it counts.
     pub parts: Vec<Range<u64>>,
 }
 
 impl Record {
     /// Begins a record in an empty file.
-    pub fn begin(file: File, total: Option<u64>, begun: SystemTime) -> io::Result<Record> {
+    pub fn begin(
+        file: File,
+        total: Option<u64>,
+        begun: SystemTime,
+        replaces: bool,
+    ) -> io::Result<Record> {
         let record = Record::lock(file)?;
-        record.write_head(total, begun)?;
+        record.write_head(total, begun, replaces)?;
         Ok(record)
     }
 
@@ -75,6 +82,7 @@ impl Record {
         }
         let total = Some(number(&bytes, 8)).filter(|total| *total != u64::MAX);
         let begun = UNIX_EPOCH + Duration::from_nanos(number(&bytes, 16));
+        let replaces = number(&bytes, 40) == 1;
         let same_boot = boot() != [0; 16] && bytes.get(24..40) == Some(&boot());
         let mut parts = Vec::new();
         let mut slot = [0; SLOT];
@@ -83,11 +91,16 @@ impl Record {
             let [start, written, synced] = [0, 8, 16].map(|at| number(&slot, at));
             parts.push(start..if same_boot { written } else { synced }.max(start));
         }
-        Ok((Record(file), Read { total, begun, parts }))
+        Ok((Record(file), Read { total, begun, replaces, parts }))
     }
 
     /// Notes how long the whole will be, and that it is this boot.
-    pub fn write_head(&self, total: Option<u64>, begun: SystemTime) -> io::Result<()> {
+    pub fn write_head(
+        &self,
+        total: Option<u64>,
+        begun: SystemTime,
+        replaces: bool,
+    ) -> io::Result<()> {
         let mut head = [0; HEAD];
         let since = begun.duration_since(UNIX_EPOCH).unwrap_or_default();
         let begun = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
@@ -95,6 +108,7 @@ impl Record {
         head[8..16].copy_from_slice(&total.unwrap_or(u64::MAX).to_le_bytes());
         head[16..24].copy_from_slice(&begun.to_le_bytes());
         head[24..40].copy_from_slice(&boot());
+        head[40..48].copy_from_slice(&u64::from(replaces).to_le_bytes());
         self.0.write_all_at(&head, 0)
     }
 
@@ -128,7 +142,7 @@ impl Record {
         }
         // What was written and is lost must not count as soon as the boot is this one.
         self.0.sync_data()?;
-        self.write_head(read.total, read.begun)
+        self.write_head(read.total, read.begun, read.replaces)
     }
 }
 
@@ -158,7 +172,7 @@ mod tests {
 
     fn made(total: Option<u64>) -> (Record, File) {
         let file = tempfile::tempfile().unwrap();
-        (Record::begin(file.try_clone().unwrap(), total, begun()).unwrap(), file)
+        (Record::begin(file.try_clone().unwrap(), total, begun(), true).unwrap(), file)
     }
 
     fn parts(file: &File) -> Vec<(u64, u64)> {
@@ -175,8 +189,8 @@ mod tests {
         record.written(0, 30).unwrap();
         let (again, read) = Record::read(file.try_clone().unwrap()).unwrap();
         let parts = vec![0..30, 100..150];
-        assert_eq!(read, Read { total: None, begun: begun(), parts });
-        again.write_head(Some(150), begun()).unwrap();
+        assert_eq!(read, Read { total: None, begun: begun(), replaces: true, parts });
+        again.write_head(Some(150), begun(), true).unwrap();
         assert_eq!(Record::read(file).unwrap().1.total, Some(150));
     }
 

@@ -89,6 +89,9 @@ impl Streams {
                     self.open(upload);
                 }
             }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                tracing::warn!("{place} is not finished: there is another file of its name");
+            }
             Err(error) => tracing::error!("cannot finish {place}: {error}"),
         }
     }

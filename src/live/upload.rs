@@ -18,7 +18,10 @@ use std::{
     ffi::{OsStr, OsString},
     io,
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -37,6 +40,8 @@ pub enum Refused {
     OtherTotal,
     /// There is a whole file of that name, which has no parts.
     Finished,
+    /// Another program has made a file of its name since it began.
+    Taken,
     /// There is a folder of that name, or a file where a folder should be.
     InTheWay,
     /// More pieces than are kept account of.
@@ -87,6 +92,8 @@ pub struct Upload {
     begun: SystemTime,
     /// Whether there was a file of its name when it began.
     replaces: bool,
+    /// Whether there was none, and is one since.
+    taken: AtomicBool,
     progress: Mutex<Progress>,
     durable: Mutex<Durable>,
 }
@@ -169,7 +176,7 @@ impl Upload {
         let replaces = plot.kind(place.name())?.is_some();
         let begun = SystemTime::now();
         let make = || {
-            let record = Record::begin(plot.create(&record)?, None, begun)?;
+            let record = Record::begin(plot.create(&record)?, None, begun, replaces)?;
             io::Result::Ok((record, Arc::new(Channel::new(plot.create(&bytes)?, 0, census)?)))
         };
         let made = make();
@@ -186,6 +193,7 @@ impl Upload {
             record,
             begun,
             replaces,
+            taken: AtomicBool::new(false),
             progress: Mutex::new(progress),
             durable: Mutex::default(),
         })
@@ -231,7 +239,7 @@ impl Upload {
         record.go_on(&read)?;
         let channel = Arc::new(Channel::new(file, held.prefix(), census)?);
         channel.end(Some(End::Cut));
-        let replaces = plot.kind(place.name())?.is_some();
+        let taken = !read.replaces && plot.kind(place.name())?.is_some();
         let progress = Progress::new(held, read.total, read.parts.len() as u64);
         Ok(Some(Upload {
             place: place.clone(),
@@ -239,7 +247,8 @@ impl Upload {
             channel,
             record,
             begun: read.begun,
-            replaces,
+            replaces: read.replaces,
+            taken: AtomicBool::new(taken),
             progress: Mutex::new(progress),
             durable: Mutex::default(),
         }))
@@ -258,9 +267,9 @@ impl Upload {
         self.begun
     }
 
-    /// Whether there was a file of its name when it began, which is served until it is whole.
+    /// Whether there is another file of its name, which is served until it is whole.
     pub fn replaces(&self) -> bool {
-        self.replaces
+        self.replaces || self.taken.load(Relaxed)
     }
 
     /// Its tag: the same from its first byte on, and of the file it becomes.
@@ -334,7 +343,7 @@ impl Upload {
             return Err(Refused::Scattered);
         }
         if known != progress.total {
-            self.record.write_head(known, self.begun)?;
+            self.record.write_head(known, self.begun, self.replaces)?;
             progress.total = known;
         }
         let slot = progress.free.last().copied().unwrap_or(progress.slots);
@@ -380,12 +389,21 @@ impl Upload {
         Ok(done)
     }
 
+    /// Finishes one that is all there and waits, since it couldn't be finished before: whether it was.
+    pub(super) fn finish_if_whole(&self) -> io::Result<bool> {
+        let done = self.waits_since().is_some() && self.is_done(&mut self.progress());
+        if done {
+            self.finish(End::Whole)?;
+        }
+        Ok(done)
+    }
+
     /// A stream whose length nobody knew has no other end than the one it came to, unless it would
     /// take the place of a whole file.
     fn close_open_end(&self, progress: &mut Progress) {
         let prefix = progress.held.prefix();
         let is_all = progress.held.end() == prefix && prefix > 0 && progress.claims.is_empty();
-        if progress.total.is_none() && is_all && !self.replaces {
+        if progress.total.is_none() && is_all && !self.replaces() {
             progress.total = Some(prefix);
         }
     }
@@ -401,7 +419,7 @@ impl Upload {
         done
     }
 
-    /// Gives it its name, for good.
+    /// Gives it its name, for good. `AlreadyExists` where that is taken: then it waits.
     fn finish(&self, end: End) -> io::Result<()> {
         let [bytes, record] = hidden(self.place.name());
         let finish = || {
@@ -409,13 +427,21 @@ impl Upload {
             self.sync_whole()?;
             // Where the file system has no room for it, the tag changes when the stream ends.
             let _ = stamp::write(file, &self.tag());
-            self.plot.rename(&bytes, self.place.name())?;
+            match self.replaces {
+                true => self.plot.rename(&bytes, self.place.name())?,
+                false => self.plot.rename_new(&bytes, self.place.name())?,
+            }
             self.plot.remove(&record)?;
             self.plot.sync()
         };
         let outcome = finish();
-        if outcome.is_err() {
-            self.progress().finished = None;
+        if let Err(error) = &outcome {
+            let mut progress = self.progress();
+            progress.finished = None;
+            // A stream is known to be whole since it ended. Where that can't be noted, the next process takes it for cut off.
+            let _ = self.record.write_head(progress.total, self.begun, self.replaces);
+            drop(progress);
+            self.taken.fetch_or(error.kind() == io::ErrorKind::AlreadyExists, Relaxed);
         }
         self.channel.end(Some(if outcome.is_ok() { end } else { End::Cut }));
         outcome

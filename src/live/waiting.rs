@@ -26,15 +26,27 @@ impl Streams {
         Ok(())
     }
 
-    /// The upload at `place` that is open, or gave way: that one is open then. Waits for the disk.
+    /// The upload at `place` that is open, or gave way: that one is open then. One that is all there gets its
+    /// name, unless that is still taken. Waits for the disk.
     pub fn ask(&self, place: &Place) -> Result<Option<Arc<Upload>>, Refused> {
         let _turn = self.turn();
-        if let Some(upload) = self.at(place) {
-            return Ok(Some(upload));
+        let upload = match self.at(place) {
+            Some(upload) => upload,
+            None => {
+                let Some(upload) = self.left_at(place)? else { return Ok(None) };
+                self.make_room()?;
+                self.open(upload.clone());
+                upload
+            }
+        };
+        match upload.finish_if_whole() {
+            Ok(true) => self.close(&upload),
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Refused::Taken);
+            }
+            Err(error) => return Err(Refused::Io(error)),
         }
-        let Some(upload) = self.left_at(place)? else { return Ok(None) };
-        self.make_room()?;
-        self.open(upload.clone());
         Ok(Some(upload))
     }
 

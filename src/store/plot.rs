@@ -7,7 +7,7 @@ use super::{
     root::{Place, Root},
 };
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags},
+    fs::{AtFlags, FileType, Mode, OFlags, RenameFlags},
     io::Errno,
 };
 use std::{ffi::OsStr, fs::File, io, os::fd::OwnedFd};
@@ -84,6 +84,16 @@ impl Plot {
         Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
     }
 
+    /// The same where nothing may have that name: else `AlreadyExists`, and nothing is changed.
+    pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        match rustix::fs::renameat_with(&self.0, from, &self.0, to, RenameFlags::NOREPLACE) {
+            // Neither every file system nor every kernel can: what is made between these two is replaced.
+            Err(Errno::INVAL | Errno::NOSYS) if self.kind(to)?.is_none() => self.rename(from, to),
+            Err(Errno::INVAL | Errno::NOSYS) => Err(Errno::EXIST.into()),
+            renamed => Ok(renamed?),
+        }
+    }
+
     /// Removes a file; whether there was one.
     pub fn remove(&self, name: &OsStr) -> io::Result<bool> {
         match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
@@ -143,6 +153,22 @@ mod tests {
         let missing = root.plot(&place("none/a"), false).unwrap_err().kind();
         assert_eq!(missing, io::ErrorKind::NotFound);
         assert!(!top.join("none").exists());
+    }
+
+    #[test]
+    fn what_has_a_name_keeps_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["film", "new"] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        let plot = Root::open(folder.path()).unwrap().plot(&Place::default(), false).unwrap();
+        let [film, new, free] = ["film", "new", "free"].map(OsStr::new);
+        let taken = plot.rename_new(new, film).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(folder.path().join("film")).unwrap(), b"film");
+        plot.rename_new(new, free).unwrap();
+        plot.rename(free, film).unwrap();
+        assert_eq!(fs::read(folder.path().join("film")).unwrap(), b"new");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A body's frames on their way to the disk: a batch of them is written while the next comes in.
 
-use super::told::{Progress, failed};
+use super::told::{Progress, failed, refusal};
 use crate::{
-    live::{Asked, Stored, Streams, Upload, Writer},
+    live::{Asked, Refused, Stored, Streams, Upload, Writer},
     serve::{answer::Answer, body::Body, off_runtime::OffRuntime, service::Service},
 };
 use bytes::Bytes;
@@ -205,6 +205,9 @@ async fn conclude(
     });
     let (progress, stored) = match left.await {
         Ok(left) => left,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return refusal(answer, &Refused::Taken);
+        }
         Err(error) => return failed(answer, &error),
     };
     log(&progress.upload, &ended, stored, clean);

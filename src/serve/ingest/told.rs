@@ -88,6 +88,9 @@ pub(super) fn refusal(answer: Answer, refused: &Refused) -> Response<Body> {
         Refused::Overlap => "409 conflict: some of these bytes are there already.\n",
         Refused::OtherTotal => "409 conflict: the whole was said to have another length.\n",
         Refused::Finished => "409 conflict: the file is whole; delete it to send it in parts.\n",
+        Refused::Taken => {
+            "409 conflict: another program has made a file of that name; what you sent is kept.\n"
+        }
         Refused::InTheWay => "409 conflict: a folder has that name, or a file that of a folder.\n",
         Refused::Scattered => "409 conflict: too many separate parts; send those between them.\n",
     };
