@@ -49,7 +49,7 @@ mod tests {
     use crate::media::Index;
     use crate::media::mpegts::core::Frames;
     use crate::media::mpegts::sparse;
-    use crate::media::mpegts::testing::{Mux, film};
+    use crate::media::mpegts::testing::{Mux, SOUND, film};
     use std::io;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -114,6 +114,26 @@ mod tests {
             let (progress, gathered) = file.read(&file.survey().unwrap()).unwrap();
             file.runs(progress, gathered, None).unwrap()
         });
+    }
+
+    #[test]
+    fn the_sound_named_first_is_waited_for_where_another_comes_before_it() {
+        let mut mux = Mux::new(188);
+        mux.tables(&[(0x03, SOUND, &[]), (0x03, SOUND + 1, &[])]);
+        for k in 0..60 {
+            let pid = if k >= 20 && k % 2 == 0 { SOUND } else { SOUND + 1 };
+            mux.pes(pid, Some(90_000 + k * FRAME), None, &[0x55; 900]);
+        }
+        let mut growing = Growing::default();
+        for length in (8192..mux.bytes.len()).step_by(1000) {
+            let part = Part(&mux.bytes[..length], AtomicUsize::new(0));
+            let extended = growing.advance(&part).unwrap();
+            let anew = Growing::default().advance(&part).unwrap();
+            let [extended, anew] =
+                [extended, anew].map(|it| it.map(|(stream, edge)| (stream.main_track().id, edge)));
+            assert_eq!(extended, anew, "of {length} bytes");
+        }
+        assert_eq!(growing.0.unwrap().main_track().id, u64::from(SOUND));
     }
 
     #[test]

@@ -77,10 +77,9 @@ impl<'s> File<'s> {
             Err(Error::NoTrack) if there < TABLES => return Ok(None),
             core => core?,
         };
-        // Sound may come before the first picture.
-        let is_pictures = core.tracks.get(core.main).is_some_and(|it| it.kind == Kind::Video);
-        let waits = !is_pictures && tables.first(Kind::Video, |_| true).is_some();
-        Ok((!waits || there >= TABLES).then_some(core))
+        // Others may come before the stream that is wanted, and what is told of them wouldn't stay.
+        let is_wanted = wanted(&tables) == Some(core.main);
+        Ok((is_wanted || there >= TABLES).then_some(core))
     }
 
     /// The tables at the file's beginning, or a guess where there are none.
@@ -124,8 +123,7 @@ impl<'s> File<'s> {
     }
 
     pub fn read(&self, tables: &Tables) -> Result<(Progress, Gathered), Error> {
-        let named = |kind| tables.first(kind, |_| true);
-        let wanted = named(Kind::Video).or(named(Kind::Audio)).ok_or(Error::NoTrack)?;
+        let wanted = wanted(tables).ok_or(Error::NoTrack)?;
         let mut progress = Progress::new(tables.clone(), wanted, self.begin);
         let mut gathered = progress.advance(self)?;
         if gathered.count == 0 {
@@ -195,6 +193,12 @@ impl<'s> File<'s> {
             },
         }
     }
+}
+
+/// The place of the stream whose samples are wanted, if it comes: of those named, the first of pictures, or else of sound.
+fn wanted(tables: &Tables) -> Option<usize> {
+    let named = |kind| tables.first(kind, |_| true);
+    named(Kind::Video).or(named(Kind::Audio))
 }
 
 /// A value of this type is a pass that can go on where its file grows.
