@@ -7,7 +7,7 @@ use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue, header::RANGE};
 use reelmap::{
     plan::{Method, Part, Representation, content_type, plan},
-    store::{Cache, Found, Root, root::Place},
+    store::{Cache, Disks, Found, Root, root::Place},
 };
 use std::{
     fs::{self, File},
@@ -94,7 +94,7 @@ fn served(folder: &tempfile::TempDir) -> Cache<()> {
 }
 
 fn opened(cache: &Cache<()>) -> std::sync::Arc<reelmap::store::Asset> {
-    match cache.find(&Place::new([b"film.mp4".as_slice()]).unwrap()).unwrap() {
+    match cache.find(&Place::new([b"film.mp4".as_slice()]).unwrap(), Disks::All).unwrap() {
         Found::File(opened) => opened.asset.clone(),
         Found::Folder(_) => unreachable!("film.mp4 is a file"),
     }

@@ -13,9 +13,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{process::ExitCode, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Threads that may wait for disks at once.
-const WAITING_THREADS: usize = 128;
-
 fn main() -> ExitCode {
     let typed = Cli::try_parse().unwrap_or_else(|error| {
         let said = config::said_in_the_environment(&error);
@@ -62,7 +59,7 @@ fn run(flags: config::Serve) -> Result<()> {
     };
     let runtime = runtime
         .worker_threads(config.threads)
-        .max_blocking_threads(WAITING_THREADS)
+        .max_blocking_threads(serve::WAITING_THREADS)
         .enable_all()
         .build()
         .context("cannot start threads")?;

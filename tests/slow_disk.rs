@@ -233,6 +233,45 @@ fn a_disk_that_answers_no_look_keeps_no_other_folder_from_being_listed() {
     }
 }
 
+/// More than the threads that wait for disks; and as many of these as may wait for such a disk.
+const MANY: usize = 200;
+const FAR: usize = 64;
+
+#[test]
+#[ignore = "needs /dev/fuse and root"]
+fn however_many_wait_for_a_disk_that_answers_nothing_others_are_opened_and_listed() {
+    let bytes = Arc::new(noise(1, 40_000));
+    let names: Vec<_> = (0..MANY).map(|number| format!("{number}.mp4")).collect();
+    let films: Vec<_> = names.iter().map(|name| (name.as_str(), bytes.clone())).collect();
+    // Films that were never asked for, and at last those that are open by now.
+    for question in [Question::Look, Question::Open, Question::Read] {
+        let stage = Stage::new(Pace::SLOW_READS, &films, &[]);
+        for round in 0..2 {
+            let question = if round == 0 { question } else { Question::Look };
+            let hold = stage.disk.hold(question);
+            let streams: Vec<_> = (0..MANY)
+                .map(|number| {
+                    let mut client = stage.connect();
+                    client.request(&format!("GET {} HTTP/1.1", slow_path(number)));
+                    client
+                })
+                .collect();
+            hold.await_waiting(FAR);
+            let fresh = format!("fresh{round}");
+            let folder = stage.folder.path().join(&fresh);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("film.mp4"), noise(3, MIB)).unwrap();
+            let film = stage.get(&format!("/{fresh}/film.mp4"));
+            assert!(film.complete && film.body == noise(3, MIB), "{question:?}");
+            assert!(stage.get(&format!("/{fresh}/")).text().contains("film.mp4"), "{question:?}");
+            // The folder that the disk is mounted in, too.
+            assert!(stage.get("/").text().contains(&fresh), "{question:?}");
+            drop(hold);
+            assert_whole(streams, &bytes);
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs /dev/fuse and root"]
 fn a_disk_that_closes_no_film_holds_nobody_else_up() {

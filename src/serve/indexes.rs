@@ -412,7 +412,7 @@ pub(super) async fn look_by_turns<T: Send + 'static>(
     let look = Arc::new(look);
     let looked = |turn: OwnedSemaphorePermit, time| {
         let look = look.clone();
-        OffRuntime::start(move || {
+        OffRuntime::start_where(asset.remote(), &app.far, move || {
             let told = look(time);
             drop(turn);
             Ok(told)

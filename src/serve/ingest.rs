@@ -19,7 +19,7 @@ use crate::{
     live::{Asked, Refused, Streams},
     plan::{Representation, Sent, UPLOAD_OFFSET, content_type, guards_writing, lets_write, sent},
     route::{Route, Stray},
-    store::{Census, Found, root::Place},
+    store::{Census, Disks, Found, root::Place},
 };
 use anyhow::{Context, Result};
 use http::{
@@ -200,7 +200,7 @@ fn preconditions_hold(app: &App, headers: &HeaderMap, place: &Place) -> io::Resu
         let stream = Representation::new(0, now, content_type(place.name())).tagged(&upload.tag());
         return Ok(lets_write(headers, Some(&stream), now));
     }
-    let there = match app.cache.find(place) {
+    let there = match app.cache.find(place, Disks::All) {
         Ok(Found::File(film)) => Some(film),
         Ok(Found::Folder(_)) => None,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

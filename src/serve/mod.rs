@@ -24,13 +24,14 @@ mod service;
 mod transport;
 mod turns;
 
+pub use self::off_runtime::WAITING_THREADS;
 use self::{
     edge::Edges,
     exchange::Connection,
     growth::Growths,
     indexes::Indexes,
     ledger::Ledger,
-    off_runtime::OffRuntime,
+    off_runtime::{Far, OffRuntime},
     refusal::Refusing,
     service::{Detail, Service},
     transport::{Sockets, Transport},
@@ -39,7 +40,7 @@ use crate::{
     config::Config,
     live::{Follower, Streams},
     pages,
-    store::{Cache, Root},
+    store::{Cache, Disks, Root},
     telemetry::{AccessLog, Line, Metrics, metrics::SentBy},
 };
 use anyhow::{Context, Result};
@@ -97,6 +98,7 @@ pub struct App {
     metrics: Metrics,
     access_log: AccessLog,
     sockets: Sockets,
+    far: Far,
     /// Tells those who receive that the server ends.
     stopping: watch::Sender<bool>,
     /// Permits for listings in memory, and for those of them that are being composed.
@@ -123,6 +125,7 @@ impl App {
             metrics: Metrics::default(),
             access_log,
             sockets: Sockets::open(),
+            far: Far::default(),
             stopping: watch::Sender::new(false),
             listings: Arc::new(Semaphore::new(LISTINGS)),
             composing: Semaphore::new(COMPOSING),
@@ -151,7 +154,8 @@ pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Ou
     let (mut accepting, mut tasks) = (JoinSet::new(), JoinSet::new());
     accepting.spawn(accept(listeners, app.clone(), permits, graceful.clone()));
     // These go on until the last answer has left: uploads do until then.
-    tasks.spawn(sweep(app.clone()));
+    tasks.spawn(sweep(app.clone(), Disks::Own));
+    tasks.spawn(sweep(app.clone(), Disks::All));
     tasks.spawn(ingest::sync(app.clone(), SYNC));
     tasks.spawn(ingest::expire(app.clone(), EXPIRE));
     shutdown.await;
@@ -289,14 +293,15 @@ fn report(error: &hyper::Error, peer: SocketAddr, app: &App) {
     }
 }
 
-/// Lets go of files that are gone, every now and then.
-async fn sweep(app: Arc<App>) {
+/// Lets go of files that are gone, every now and then: those of other disks don't hold up those of the own.
+async fn sweep(app: Arc<App>, disks: Disks) {
     let mut rounds = interval(SWEEP);
     loop {
         rounds.tick().await;
-        let app = app.clone();
-        let swept = OffRuntime::start(move || {
-            app.cache.sweep();
+        let sweeping = app.clone();
+        let swept = OffRuntime::start_where(disks == Disks::All, &app.far, move || {
+            let app = sweeping;
+            app.cache.sweep(disks);
             app.edges.sweep(&app);
             app.indexes.sweep(&app.cache, |stream| live::grows(&app, stream));
             Ok(())

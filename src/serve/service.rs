@@ -14,7 +14,7 @@ use crate::{
     pages::{self, Listing, Node},
     plan::{self, BYTES_AND_TIMES, Representation, content_type, plan},
     route::{Route, Stray},
-    store::{Asset, Found, cache::Opened, folder::Name, root::Place},
+    store::{Asset, Disks, Found, cache::Opened, folder::Name, root::Place},
     telemetry::metrics,
 };
 use bytes::Bytes;
@@ -213,6 +213,24 @@ impl Service {
         answer.film(plan, film.asset.clone(), &self.ledger).into()
     }
 
+    /// What `look` finds on the root's own disk, where it begins there and that is enough; else on others,
+    /// which may not answer. Tells which were asked.
+    async fn by_disk<T: Send + 'static>(
+        &self,
+        begin: Disks,
+        look: impl Fn(Disks) -> io::Result<T> + Clone + Send + 'static,
+    ) -> io::Result<(T, Disks)> {
+        if begin == Disks::Own {
+            let near = look.clone();
+            match OffRuntime::start(move || near(Disks::Own)).await {
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+                found => return Ok((found?, Disks::Own)),
+            }
+        }
+        let found = OffRuntime::start_far(&self.app.far, move || look(Disks::All)).await?;
+        Ok((found, Disks::All))
+    }
+
     async fn find(
         self,
         answer: Answer,
@@ -222,15 +240,19 @@ impl Service {
         folder: bool,
     ) -> Response<Body> {
         let (app, at) = (self.app.clone(), place.clone());
-        match OffRuntime::start(move || app.cache.find(&at)).await {
-            Ok(Found::File(opened)) => {
+        match self.by_disk(Disks::Own, move |disks| app.cache.find(&at, disks)).await {
+            Ok((Found::File(opened), _)) => {
                 self.film(answer, method, &request, &opened, folder).response().await
             }
-            Ok(Found::Folder(_)) if !self.app.config.listing => {
+            Ok((Found::Folder(_), _)) if !self.app.config.listing => {
                 answer.message(StatusCode::NOT_FOUND)
             }
-            Ok(Found::Folder(_)) if !folder => to_folder(answer, &place, request.uri().query()),
-            Ok(Found::Folder(found)) => self.listing(answer, &request, place, found).await,
+            Ok((Found::Folder(_), _)) if !folder => {
+                to_folder(answer, &place, request.uri().query())
+            }
+            Ok((Found::Folder(found), on)) => {
+                self.listing(answer, &request, place, found, on).await
+            }
             Err(error) => failed(answer, &error),
         }
     }
@@ -241,15 +263,16 @@ impl Service {
         request: &Request<()>,
         place: Place,
         folder: OwnedFd,
+        on: Disks,
     ) -> Response<Body> {
         let json = prefers_json(request);
         let Ok(permit) = self.app.listings.clone().acquire_owned().await else {
             return answer.message(StatusCode::SERVICE_UNAVAILABLE);
         };
-        let (app, at) = (self.app.clone(), place.clone());
-        let reading = OffRuntime::start(move || app.cache.root().names(&at, folder, MOST_NAMES));
-        let (names, truncated) = match reading.await {
-            Ok(names) => names,
+        let (app, at, folder) = (self.app.clone(), place.clone(), Arc::new(folder));
+        let read = move |disks| app.cache.root().names(&at, &folder, MOST_NAMES, disks);
+        let (names, truncated) = match self.by_disk(on, read).await {
+            Ok((names, _)) => names,
             Err(error) => return failed(answer, &error),
         };
         // Composing a long page takes as much time as a slow disk does; a disk that is waited for

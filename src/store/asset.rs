@@ -293,7 +293,7 @@ impl Asset {
 
 /// Whether the file system of `fd` isn't one of those known to answer from this machine's memory
 /// and disks alone. The numbers are those of `statfs(2)` and linux/magic.h.
-fn is_remote(fd: BorrowedFd<'_>) -> bool {
+pub(super) fn is_remote(fd: BorrowedFd<'_>) -> bool {
     const LOCAL: [u64; 10] = [
         0xEF53,      // ext2, ext3, ext4
         0x5846_5342, // xfs

@@ -1,6 +1,10 @@
 //! The assets that are open: each file mapped once, bounded by number, checked at every request.
 
-use super::{Asset, Found, Identity, Root, mapping::Census, root::Place};
+use super::{
+    Asset, Found, Identity, Root,
+    mapping::Census,
+    root::{Disks, Place},
+};
 use std::{
     collections::HashMap,
     fs::File,
@@ -55,15 +59,15 @@ impl<T> Cache<T> {
         (!opened.asset.remote() && self.is_current(place, &opened)).then_some(opened)
     }
 
-    /// The asset or the folder at `place`. Waits for the disk.
-    pub fn find(&self, place: &Place) -> io::Result<Found<Arc<Opened<T>>>> {
+    /// The asset or the folder at `place`. Waits for these disks.
+    pub fn find(&self, place: &Place, disks: Disks) -> io::Result<Found<Arc<Opened<T>>>> {
         if let Some(opened) = self.open.get(place) {
-            if self.is_inside(place, &opened) {
+            if self.is_inside(place, &opened, disks)? {
                 return Ok(Found::File(opened));
             }
             self.open.remove(place);
         }
-        match self.root.find(place)? {
+        match self.root.find(place, disks)? {
             Found::Folder(folder) => Ok(Found::Folder(folder)),
             Found::File(file) => {
                 let asset = self.share(file)?;
@@ -76,14 +80,15 @@ impl<T> Cache<T> {
     }
 
     /// Drops every asset whose file is gone or has changed, so that a deleted film's disk space is
-    /// given back although nobody asks for it again. Waits for the disk.
-    pub fn sweep(&self) {
-        let stale: Vec<_> = self
-            .open
-            .iter()
-            .filter(|(place, opened)| !self.is_inside(place, opened))
-            .map(|(place, _)| place)
-            .collect();
+    /// given back although nobody asks for it again. Waits for these disks; those that lie elsewhere stay.
+    pub fn sweep(&self, disks: Disks) {
+        let gone = |place: &Place, opened: &Opened<T>| {
+            let inside = self.is_inside(place, opened, disks);
+            matches!(inside, Ok(false))
+        };
+        let open = self.open.iter();
+        let stale: Vec<_> =
+            open.filter(|(place, opened)| gone(place, opened)).map(|(place, _)| place).collect();
         for place in stale {
             self.open.remove(&place);
         }
@@ -106,10 +111,14 @@ impl<T> Cache<T> {
         same
     }
 
-    /// The same, and the way there still stays inside the root. Waits for the disk.
-    fn is_inside(&self, place: &Place, opened: &Opened<T>) -> bool {
-        let now = self.root.stat(place).map(|stat| Identity::of(&stat));
-        now.is_ok_and(|now| now == *opened.asset.identity())
+    /// The same, and the way there still stays inside the root. Waits for these disks; fails if they are
+    /// not those on which that can be told.
+    fn is_inside(&self, place: &Place, opened: &Opened<T>, disks: Disks) -> io::Result<bool> {
+        match self.root.stat(place, disks) {
+            Ok(now) => Ok(Identity::of(&now) == *opened.asset.identity()),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     /// The asset of an opened file: the living one of the same identity, or a new mapping.
@@ -144,7 +153,7 @@ mod tests {
     }
 
     fn file(cache: &Cache<()>, name: &str) -> Arc<Asset> {
-        match cache.find(&place(name)).unwrap() {
+        match cache.find(&place(name), Disks::All).unwrap() {
             Found::File(opened) => opened.asset.clone(),
             Found::Folder(_) => panic!("{name} is a folder"),
         }
@@ -191,7 +200,7 @@ mod tests {
             file(&cache, name);
         }
         fs::remove_file(folder.path().join("deleted")).unwrap();
-        cache.sweep();
+        cache.sweep(Disks::Own);
         assert_eq!(cache.census().mappings(), 1);
         assert!(cache.get(&place("kept")).is_some());
     }

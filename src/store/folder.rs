@@ -3,7 +3,7 @@
 use super::{
     Root,
     identity::{Identity, WANTED, kind},
-    root::Place,
+    root::{Disks, Place},
 };
 use rustix::fs::{AtFlags, Dir, FileType};
 use std::{ffi::OsString, io, os::fd::OwnedFd, os::unix::ffi::OsStringExt, time::SystemTime};
@@ -19,24 +19,31 @@ pub struct Name {
 
 impl Root {
     /// The names in `folder`, which was found at `place`, unsorted, at most `most` of them, and
-    /// whether there are more. Waits for the disk.
+    /// whether there are more. Waits for these disks: what is mounted in a folder of the
+    /// own one is not asked.
     pub fn names(
         &self,
         place: &Place,
-        folder: OwnedFd,
+        folder: &OwnedFd,
         most: usize,
+        disks: Disks,
     ) -> io::Result<(Vec<Name>, bool)> {
         let mut names = Vec::new();
-        for entry in Dir::read_from(&folder)? {
+        let how = match disks {
+            Disks::Own => AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC,
+            Disks::All => AtFlags::SYMLINK_NOFOLLOW,
+        };
+        for entry in Dir::read_from(folder)? {
             let entry = entry?;
             let bytes = entry.file_name().to_bytes();
             let segments = place.segments().map(|s| s.as_encoded_bytes()).chain([bytes]);
             let Some(inside) = Place::new(segments) else { continue };
-            let look =
-                rustix::fs::statx(&folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW, WANTED);
-            let stat = match look {
-                Ok(stat) if kind(&stat) == FileType::Symlink => match self.stat(&inside) {
+            let stat = match rustix::fs::statx(folder, entry.file_name(), how, WANTED) {
+                Ok(stat) if kind(&stat) == FileType::Symlink => match self.stat(&inside, disks) {
                     Ok(target) => target,
+                    Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                        return Err(error);
+                    }
                     Err(_) => continue,
                 },
                 Ok(stat) => stat,

@@ -23,4 +23,4 @@ pub use cache::Cache;
 pub(crate) use fingerprint::Fingerprint;
 pub use identity::{Drift, Identity};
 pub use mapping::Census;
-pub use root::{Found, Root};
+pub use root::{Disks, Found, Root};

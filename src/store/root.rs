@@ -1,7 +1,10 @@
 //! From a place below the root to the file that is there. Fails closed: the kernel keeps every
 //! step of the way inside the root (`openat2(2)`), and where it can't, no symbolic link is followed.
 
-use super::identity::{Identity, WANTED, kind};
+use super::{
+    asset::is_remote,
+    identity::{Identity, WANTED, kind},
+};
 use rustix::{
     fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx},
     io::Errno,
@@ -98,12 +101,24 @@ pub enum Found<F> {
     Folder(OwnedFd),
 }
 
+/// A value of this type says which disks a look below a root may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disks {
+    /// The root's own alone, one of this machine. Where that is not enough, the look fails with
+    /// [`io::ErrorKind::CrossesDevices`] before it has asked another.
+    Own,
+    /// Any that the way leads to.
+    All,
+}
+
 /// A value of this type is the folder that is served; nothing outside it can be reached through it.
 #[derive(Debug)]
 pub struct Root {
     folder: OwnedFd,
     /// Whether the kernel has `openat2(2)` (Linux 5.6) and lets it be called.
     beneath: bool,
+    /// Whether its own disk may wait for another machine or another process.
+    remote: bool,
 }
 
 impl Root {
@@ -112,7 +127,8 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
         let probe = rustix::fs::openat2(&folder, ".", flags, Mode::empty(), ResolveFlags::BENEATH);
-        Ok(Root { folder, beneath: probe.is_ok() })
+        let remote = is_remote(folder.as_fd());
+        Ok(Root { folder, beneath: probe.is_ok(), remote })
     }
 
     /// The identity of what is at `place` now, if it is a regular file. A hint for the owner of an
@@ -125,37 +141,48 @@ impl Root {
         Ok((kind(&stat) == FileType::RegularFile).then(|| Identity::of(&stat)))
     }
 
-    /// Opens what is at `place`. Waits for the disk. Anything that is neither a regular file nor a
+    /// Opens what is at `place`. Waits for these disks. Anything that is neither a regular file nor a
     /// folder is [`io::ErrorKind::NotFound`], and is never opened, only looked at.
-    pub(crate) fn find(&self, place: &Place) -> io::Result<Found<File>> {
-        match kind(&self.stat(place)?) {
+    pub(crate) fn find(&self, place: &Place, disks: Disks) -> io::Result<Found<File>> {
+        match kind(&self.stat(place, disks)?) {
             FileType::RegularFile => {
                 // Should a FIFO have taken the file's place since, NONBLOCK opens it without
                 // waiting for a writer; the asset's own look at what was opened then refuses it.
                 let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-                Ok(Found::File(self.open_at(place, flags)?.into()))
+                Ok(Found::File(self.open_on(place, flags, disks)?.into()))
             }
             FileType::Directory => {
-                Ok(Found::Folder(self.open_at(place, OFlags::RDONLY | OFlags::DIRECTORY)?))
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+                Ok(Found::Folder(self.open_on(place, flags, disks)?))
             }
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
     /// Looks at what is at `place`, links inside the root followed, without opening it.
-    pub(crate) fn stat(&self, place: &Place) -> io::Result<Statx> {
-        let found = self.open_at(place, OFlags::PATH)?;
+    pub(crate) fn stat(&self, place: &Place, disks: Disks) -> io::Result<Statx> {
+        let found = self.open_on(place, OFlags::PATH, disks)?;
         let how = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
         Ok(rustix::fs::statx(&found, c"", how, WANTED)?)
     }
 
     pub(crate) fn open_at(&self, place: &Place, flags: OFlags) -> io::Result<OwnedFd> {
-        let opened = if self.beneath {
-            open_beneath(self.folder.as_fd(), place.path(), flags | OFlags::CLOEXEC)
-        } else {
-            open_without_links(self.folder.as_fd(), place, flags | OFlags::CLOEXEC)
+        self.open_on(place, flags, Disks::All)
+    }
+
+    fn open_on(&self, place: &Place, flags: OFlags, disks: Disks) -> io::Result<OwnedFd> {
+        let (folder, flags) = (self.folder.as_fd(), flags | OFlags::CLOEXEC);
+        let opened = match disks {
+            // Only `openat2` can be told to stop before another disk is asked.
+            Disks::Own if self.remote || !self.beneath => Err(Errno::XDEV),
+            Disks::Own => open_beneath(folder, place.path(), flags, ResolveFlags::NO_XDEV),
+            Disks::All if self.beneath => {
+                open_beneath(folder, place.path(), flags, ResolveFlags::empty())
+            }
+            Disks::All => open_without_links(folder, place, flags),
         };
         opened.map_err(|errno| match errno {
+            Errno::XDEV if disks == Disks::Own => io::ErrorKind::CrossesDevices.into(),
             // A way out of the root, a loop, a file where a folder should be, a name too long for
             // the file system: for the outside there is nothing at this place.
             Errno::XDEV | Errno::LOOP | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::NXIO => {
@@ -166,8 +193,13 @@ impl Root {
     }
 }
 
-fn open_beneath(folder: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+fn open_beneath(
+    folder: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlags,
+    further: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | further;
     // EAGAIN: something was renamed on the way, and the kernel could not be sure that it stayed
     // inside. A file that is renamed all the time is not there.
     for _ in 0..16 {
@@ -251,7 +283,7 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
         let kernel = Root::open(&root).unwrap();
         assert!(kernel.beneath, "openat2 is missing on this machine");
-        let walk = Root { folder: Root::open(&root).unwrap().folder, beneath: false };
+        let walk = Root { beneath: false, ..Root::open(&root).unwrap() };
         (outside, [kernel, walk])
     }
 
@@ -260,18 +292,38 @@ mod tests {
         let (_keep, roots) = tree();
         for root in &roots {
             for name in ["film.mp4", "folder/deep.mp4"] {
-                let found = root.find(&place(name).unwrap());
+                let found = root.find(&place(name).unwrap(), Disks::All);
                 assert!(matches!(found, Ok(Found::File(_))), "{name}: {found:?}");
             }
-            assert!(matches!(root.find(&place("folder").unwrap()), Ok(Found::Folder(_))));
-            assert!(matches!(root.find(&Place::default()), Ok(Found::Folder(_))));
+            assert!(matches!(
+                root.find(&place("folder").unwrap(), Disks::All),
+                Ok(Found::Folder(_))
+            ));
+            assert!(matches!(root.find(&Place::default(), Disks::All), Ok(Found::Folder(_))));
             let nothing =
                 ["out", "absolute", "magic", "loop", "fifo", "socket", "none", "film.mp4/x"];
             for name in nothing {
-                let error = root.find(&place(name).unwrap()).unwrap_err();
+                let error = root.find(&place(name).unwrap(), Disks::All).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::NotFound, "{name}: {error:?}");
             }
         }
+    }
+
+    #[test]
+    fn no_other_disk_is_asked_for_what_lies_on_the_own_one() {
+        let (keep, [kernel, walk]) = tree();
+        let find = |root: &Root, name| root.find(&place(name).unwrap(), Disks::Own);
+        assert!(matches!(find(&kernel, "film.mp4"), Ok(Found::File(_))));
+        assert!(matches!(find(&kernel, "link/deep.mp4"), Ok(Found::File(_))));
+        assert_eq!(find(&kernel, "none").unwrap_err().kind(), io::ErrorKind::NotFound);
+        let remote = Root { remote: true, ..Root::open(&keep.path().join("root")).unwrap() };
+        for root in [&walk, &remote] {
+            let error = find(root, "film.mp4").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
+        }
+        // Another is mounted below this one.
+        let error = find(&Root::open(Path::new("/")).unwrap(), "proc/version").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
     }
 
     #[test]
@@ -279,8 +331,11 @@ mod tests {
         let (_keep, [kernel, walk]) = tree();
         for name in ["inside", "folder/up", "link/deep.mp4"] {
             let at = place(name).unwrap();
-            assert!(matches!(kernel.find(&at), Ok(Found::File(_))), "{name}");
-            assert!(walk.find(&at).is_err(), "{name} was followed without the kernel's guard");
+            assert!(matches!(kernel.find(&at, Disks::All), Ok(Found::File(_))), "{name}");
+            assert!(
+                walk.find(&at, Disks::All).is_err(),
+                "{name} was followed without the kernel's guard"
+            );
         }
     }
 }

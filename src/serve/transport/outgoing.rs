@@ -393,7 +393,8 @@ fn fetch(next: &Loan) -> OffRuntime<u64> {
     let ahead = wanted.end..all.end.min(wanted.end.saturating_add(AHEAD));
     let (asset, exchange, viewed) =
         (next.asset.clone(), next.exchange.clone(), next.answer <= LENT);
-    OffRuntime::start(move || {
+    let far = &next.exchange.app().far;
+    OffRuntime::start_where(asset.remote(), far, move || {
         residency::fetch(&asset, wanted.clone(), ahead).inspect_err(|_| {
             let shrank = matches!(asset.drift(), Ok(Drift::Shrank));
             exchange.cut(if shrank { Cut::Shrank } else { Cut::Unreadable });
