@@ -12,6 +12,7 @@
 use super::{
     App,
     indexes::{self, Indexed, Made, NoIndex, unreadable},
+    turns::Step,
 };
 use crate::{
     live::Channel,
@@ -80,12 +81,16 @@ pub(super) async fn ask<T: Send + 'static>(
     if let Some(answer) = indexed.at_once(length, &question) {
         return Ok((answer, length));
     }
-    let (of, with) = (channel.clone(), indexed.clone());
-    let look = move |time| {
-        let source = Committed { file: of.file(), length };
-        let budget = Budget::new(&source, time);
-        let answer = question(Film { index: &*with.index, source: &budget });
-        budget.over().map_or(Ok((answer, length)), |costly| Err(NoIndex::from(costly)))
+    let question = Arc::new(question);
+    let look = |time| {
+        let (of, with, question) = (channel.clone(), indexed.clone(), question.clone());
+        move || {
+            let source = Committed { file: of.file(), length };
+            let budget = Budget::new(&source, time);
+            let answer = question(Film { index: &*with.index, source: &budget });
+            let told = budget.over().map_or(Ok((answer, length)), |costly| Err(costly.into()));
+            Step::Done(told)
+        }
     };
     let told = indexes::look_by_turns(app, &channel.asset(), &indexed, look).await;
     app.indexes.weigh_again(channel.identity(), &indexed);

@@ -5,11 +5,16 @@
 //!   no ──> being made? ── yes ─> wait     no ─> make it; looked at before and after: is it still the file?
 //! ```
 
-use super::{App, growth::Reach, off_runtime::OffRuntime, turns::Turns};
+use super::{
+    App,
+    growth::Reach,
+    steady::{Seen, Steady},
+    turns::{Step, Turns, in_turns},
+};
 use crate::{
-    media::{self, Budget, Costly, Error, Index, Source, Unread},
+    media::{self, Budget, Costly, Error, Index, Unread},
     seek::Film,
-    store::{Asset, Cache, Drift, Identity},
+    store::{Asset, Cache, Identity},
     telemetry::metrics::Why,
 };
 use quick_cache::{OptionsBuilder, Weighter, sync};
@@ -18,13 +23,11 @@ use std::{
     io,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::sleep,
     time::{Duration, Instant},
 };
 use tokio::{
     select,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::spawn_blocking,
 };
 
 /// First tries at once to answer questions to one index that read its file.
@@ -32,14 +35,6 @@ const READING: usize = 4;
 
 /// What an entry takes beside its index, in bytes.
 const ENTRY: u64 = 512;
-
-/// How often a file is read that is being written to.
-const ATTEMPTS: u32 = 4;
-
-/// A write bears the time at which it began, and by the kernel's last tick: two within one tick look alike. So a file
-/// that was written to just now is read when its tick, and the write as far as can be known, are over: what is
-/// written to it then is seen.
-const TICK: Duration = Duration::from_millis(100);
 
 /// A value of this type is a film's index, for all who ask it.
 pub(super) struct Indexed {
@@ -231,14 +226,16 @@ async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<M
     let indexes = &app.indexes;
     let mut made = Err(NoIndex::Changed);
     for (turns, time) in indexes.turns.to_make(&asset) {
-        let Some(turn) = turn_unless_left(&app, &asset, &tell, turns).await else { return };
-        let of = asset.clone();
-        let work = spawn_blocking(move || {
-            let made = read(&of, time);
-            drop(turn);
-            made
-        });
-        made = work.await.unwrap_or_else(|error| Err(unreadable(io::Error::other(error))));
+        let (of, mut steady) = (asset.clone(), Steady::default());
+        let read = move || {
+            told(steady.look(&of, time, |source| media::open(source)), |seen| match seen.of? {
+                Ok(index) => Ok((index, seen.same)),
+                Err(error) => Err(NoIndex::Film(Arc::new(error))),
+            })
+        };
+        let turn = || turn_unless_left(&app, &asset, &tell, turns.clone());
+        let Some(read) = in_turns(asset.remote(), &app.far, turn, read).await else { return };
+        made = read.unwrap_or_else(|error| Err(unreadable(error)));
         if !made.as_ref().is_err_and(NoIndex::ran_out_of_time) {
             break;
         }
@@ -298,56 +295,6 @@ async fn unless_left<T>(
     }
 }
 
-/// Makes the index of a file within that time, if it stays what it is; tells whether it is the very state that was
-/// opened. Waits for the disk.
-fn read(asset: &Arc<Asset>, time: Duration) -> Result<(Box<dyn Index>, bool), NoIndex> {
-    match steadily(asset, time, |source| media::open(source)) {
-        Ok(Some((Ok(Ok(index)), same))) => Ok((index, same)),
-        Ok(Some((Ok(Err(error)), _))) => Err(NoIndex::Film(Arc::new(error))),
-        Ok(Some((Err(costly), _))) => Err(costly.into()),
-        Ok(None) => Err(NoIndex::Changed),
-        Err(error) => Err(unreadable(error)),
-    }
-}
-
-/// Does `work`, which reads the file, while nobody writes to it: again, where somebody did. One that grows all the
-/// time is trusted at last, as [`Drift::Grew`] is. None where the bytes that were opened are gone or are others; else
-/// whether the file is in the very state that was opened. Each time it may take up to `time`, and what it made is
-/// nothing if it took longer. May wait.
-fn steadily<T>(
-    asset: &Arc<Asset>,
-    time: Duration,
-    work: impl Fn(&Budget<'_>) -> T,
-) -> io::Result<Option<(Result<T, Costly>, bool)>> {
-    let disk = OnDisk(asset);
-    let stands = || {
-        let drift = if asset.remote() { asset.drift_synced()? } else { asset.drift()? };
-        Ok::<_, io::Error>(matches!(drift, Drift::None | Drift::Grew))
-    };
-    for attempt in 1..=ATTEMPTS {
-        let before = asset.now()?;
-        if before.size < asset.length() {
-            break;
-        }
-        if let Ok(age) = before.modified().elapsed() {
-            sleep(TICK.saturating_sub(age));
-        }
-        if !stands()? {
-            // An append begins like this, too.
-            sleep(TICK);
-            continue;
-        }
-        let budget = Budget::new(&disk, time);
-        let done = work(&budget);
-        let done = budget.over().map_or(Ok(done), Err);
-        let steady = asset.now()? == before;
-        if (steady || attempt == ATTEMPTS) && stands()? {
-            return Ok(Some((done, steady && before == *asset.identity())));
-        }
-    }
-    Ok(None)
-}
-
 impl Indexed {
     /// That index; `length` is how much there is of a file that grows.
     pub(super) fn of(index: Box<dyn Index>, length: Option<u64>) -> Indexed {
@@ -382,13 +329,13 @@ pub(super) async fn ask<T: Send + 'static>(
     if let Some(answer) = indexed.at_once(asset.length(), &question) {
         return Ok(answer);
     }
-    let (of, with) = (asset.clone(), indexed.clone());
-    let look = move |time| {
-        let ask = |source: &Budget<'_>| question(Film { index: &*with.index, source });
-        match steadily(&of, time, ask) {
-            Ok(Some((answer, _))) => Ok(answer?),
-            Ok(None) => Err(NoIndex::Changed),
-            Err(error) => Err(unreadable(error)),
+    let question = Arc::new(question);
+    let look = |time| {
+        let (of, with, question) = (asset.clone(), indexed.clone(), question.clone());
+        let mut steady = Steady::default();
+        move || {
+            let ask = |source: &Budget<'_>| question(Film { index: &*with.index, source });
+            told(steady.look(&of, time, ask), |seen| Ok(seen.of?))
         }
     };
     let told = look_by_turns(app, asset, indexed, look).await;
@@ -401,40 +348,49 @@ pub(super) async fn ask<T: Send + 'static>(
     told
 }
 
-/// What `look` gives, which asks an index for up to so long and may wait: in a first try, or in a long turn where time
+/// What a `look` gives that asks an index for up to so long and may wait: in a first try, or in a long turn where time
 /// runs out.
-pub(super) async fn look_by_turns<T: Send + 'static>(
+pub(super) async fn look_by_turns<T: Send + 'static, L>(
     app: &App,
     asset: &Asset,
     indexed: &Indexed,
-    look: impl Fn(Duration) -> Result<T, NoIndex> + Send + Sync + 'static,
-) -> Result<T, NoIndex> {
-    let look = Arc::new(look);
-    let looked = |turn: OwnedSemaphorePermit, time| {
-        let look = look.clone();
-        OffRuntime::start_where(asset.remote(), &app.far, move || {
-            let told = look(time);
-            drop(turn);
-            Ok(told)
-        })
-    };
+    look: impl Fn(Duration) -> L,
+) -> Result<T, NoIndex>
+where
+    L: FnMut() -> Step<Result<T, NoIndex>> + Send + 'static,
+{
+    let (remote, far) = (asset.remote(), &app.far);
     let [(tries, short), (turns, long)] = app.indexes.turns.to_ask(asset, &indexed.turns);
-    let Ok(turn) = tries.acquire_owned().await else { return Err(NoIndex::Changed) };
-    let told = looked(turn, short).await.map_err(unreadable)?;
+    let turn = || async { tries.clone().acquire_owned().await.ok() };
+    let Some(told) = in_turns(remote, far, turn, look(short)).await else {
+        return Err(NoIndex::Changed);
+    };
+    let told = told.map_err(unreadable)?;
     if !told.as_ref().is_err_and(NoIndex::ran_out_of_time) {
         return told;
     }
-    let Ok(turn) = turns.acquire_owned().await else { return Err(NoIndex::Changed) };
-    if indexed.rests().is_some_and(|until| Instant::now() < until) {
+    let rests = || indexed.rests().is_some_and(|until| Instant::now() < until);
+    let turn = || async {
+        let turn = turns.clone().acquire_owned().await.ok()?;
+        (!rests()).then_some(turn)
+    };
+    let Some(told) = in_turns(remote, far, turn, look(long)).await else {
         return Err(Costly::Time(long).into());
-    }
-    let told = looked(turn, long).await.map_err(unreadable)?;
+    };
+    let told = told.map_err(unreadable)?;
     if told.as_ref().is_err_and(NoIndex::ran_out_of_time) {
         *indexed.rests() = Some(Instant::now() + long);
     }
     told
 }
 
+/// What `told` makes of what was seen.
+fn told<T, U>(
+    seen: Step<io::Result<Option<Seen<T>>>>,
+    told: impl FnOnce(Seen<T>) -> Result<U, NoIndex>,
+) -> Step<Result<U, NoIndex>> {
+    seen.map(|seen| seen.map_err(unreadable)?.map_or(Err(NoIndex::Changed), told))
+}
 impl From<Costly> for NoIndex {
     fn from(costly: Costly) -> NoIndex {
         NoIndex::Film(Arc::new(Error::Costly(costly)))
@@ -465,23 +421,6 @@ impl NoIndex {
                 Error::Io(_) => "unreadable",
             },
         }
-    }
-}
-
-/// A value of this type reads an asset's file by position, never through its mapping.
-struct OnDisk<'a>(&'a Arc<Asset>);
-
-impl Source for OnDisk<'_> {
-    fn length(&self) -> u64 {
-        self.0.length()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
-    }
-
-    fn stored_from(&self, offset: u64) -> u64 {
-        self.0.stored_from(offset)
     }
 }
 

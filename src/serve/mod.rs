@@ -21,6 +21,7 @@ mod off_runtime;
 mod refusal;
 mod seeking;
 mod service;
+mod steady;
 mod transport;
 mod turns;
 

@@ -1,9 +1,13 @@
 //! How many films are looked through at once for their times, and for how long. All get a short try at first; those
 //! that it does not suffice for wait for one of few long turns, so that a costly film holds up none but its like.
 
+use super::off_runtime::{Far, OffRuntime};
 use crate::store::Asset;
-use std::{sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use std::{io, sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
 
 /// First tries at making an index, at once; and long turns, be it to make an index or to ask one.
 const TRIES: usize = 2;
@@ -56,5 +60,92 @@ impl Turns {
         own: &Arc<Semaphore>,
     ) -> [(Arc<Semaphore>, Duration); 2] {
         [(own.clone(), TRY), (self.lane(asset).long.clone(), self.most)]
+    }
+}
+
+/// A value of this type is what came of one turn.
+pub(super) enum Step<T> {
+    Done(T),
+    /// Another turn is needed, after so long.
+    Wait(Duration),
+}
+
+impl<T> Step<T> {
+    pub(super) fn map<U>(self, with: impl FnOnce(T) -> U) -> Step<U> {
+        match self {
+            Step::Done(done) => Step::Done(with(done)),
+            Step::Wait(time) => Step::Wait(time),
+        }
+    }
+}
+
+/// Does `work`, which may wait, in as many turns as it takes; between them it holds none, and no thread. `None` where
+/// there is no `turn`. `remote` is where another machine or process may have to answer.
+pub(super) async fn in_turns<T, W, F>(
+    remote: bool,
+    far: &Far,
+    turn: impl Fn() -> F,
+    mut work: W,
+) -> Option<io::Result<T>>
+where
+    T: Send + 'static,
+    W: FnMut() -> Step<T> + Send + 'static,
+    F: Future<Output = Option<OwnedSemaphorePermit>>,
+{
+    loop {
+        let turn = turn().await?;
+        let step = OffRuntime::start_where(remote, far, move || {
+            let step = work();
+            drop(turn);
+            Ok((step, work))
+        });
+        match step.await {
+            Err(error) => return Some(Err(error)),
+            Ok((Step::Done(done), _)) => return Some(Ok(done)),
+            Ok((Step::Wait(time), rest)) => {
+                work = rest;
+                sleep(time).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_write_to_be_over_holds_no_turn() {
+        let (turns, far) = (Arc::new(Semaphore::new(1)), &Far::default());
+        let turn = || async { turns.clone().acquire_owned().await.ok() };
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let mut began = Some(began);
+        let waits = in_turns(false, far, turn, move || {
+            let _ = began.take().map(|began| began.send(()));
+            Step::<()>::Wait(Duration::from_secs(3600))
+        });
+        let passes = async {
+            begun.await.unwrap();
+            in_turns(false, far, turn, || Step::Done(7)).await
+        };
+        tokio::select! {
+            _ = waits => unreachable!("it waits for an hour"),
+            passed = passes => assert_eq!(passed.unwrap().unwrap(), 7),
+            () = sleep(Duration::from_secs(60)) => panic!("the turn was kept"),
+        }
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_in_its_next_turn_where_it_was() {
+        let (turns, far) = (Arc::new(Semaphore::new(1)), &Far::default());
+        let turn = || async { turns.clone().acquire_owned().await.ok() };
+        let mut steps = 0;
+        let done = in_turns(false, far, turn, move || {
+            steps += 1;
+            if steps < 4 { Step::Wait(Duration::ZERO) } else { Step::Done(steps) }
+        });
+        assert_eq!(done.await.unwrap().unwrap(), 4);
+        turns.close();
+        assert!(in_turns(false, far, turn, || Step::Done(())).await.is_none());
     }
 }
