@@ -134,7 +134,7 @@ fn a_file_that_another_program_makes_meanwhile_is_not_replaced() {
     // A new process doesn't replace it either.
     drop((client, server));
     let server = serve(&root, &[]);
-    assert_eq!((ask(&server).status, server.get("/live/film").text()), (409, "made".into()));
+    assert_eq!((ask(&server).status, server.get("/live/film").text()), (409, "made"));
     // It gets the name when that is free.
     fs::rename(&film, root.path().join("moved")).unwrap();
     let told = ask(&server);
