@@ -40,6 +40,11 @@ impl Codec {
         }
     }
 
+    /// Private data in PES packets that no descriptor names. It may be sound: M2TS has no type for AAC, so ffmpeg gives this.
+    pub fn is_nameless(self) -> bool {
+        self == Unknown(0x06)
+    }
+
     /// The name where the stream says nothing finer: RFC 6381 where there is one, else ffmpeg's.
     pub fn name(self) -> String {
         let name = match self {

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const FRAME: i64 = 3600;
 /// 25 frames a second with pyramids of B-pictures in open groups of two seconds, and a sound: ten gibibytes are three hours.
-const PLAIN: Kind = Kind { stride: 188, rate: 7_600_000, group: 48, varies: false, sounds: 1 };
+const PLAIN: Kind =
+    Kind { stride: 188, rate: 7_600_000, group: 48, varies: false, sounds: 1, private: false };
 
 fn time(ticks: i64) -> Time {
     Time::new(ticks, HERTZ)
@@ -64,6 +65,12 @@ fn the_first_answer_of_ten_gibibytes_reads_little_wherever_it_lies() {
         let (most, _) = first_answers(kind);
         assert!(most <= 7 << 19, "{most} bytes of {kind:?}");
     }
+}
+
+#[test]
+fn private_data_that_never_come_are_waited_for_a_second() {
+    let (most, _) = first_answers(Kind { private: true, ..PLAIN });
+    assert!(most <= 4 << 20, "{most} bytes");
 }
 
 #[test]

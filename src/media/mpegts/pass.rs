@@ -96,12 +96,13 @@ impl Pass {
         }
     }
 
-    /// Every stream of pictures or sound that the tables name was met.
-    pub fn complete(&self) -> bool {
+    /// Every stream of pictures or sound that the tables name was met; with `nameless` also those that may be sound.
+    pub fn complete(&self, nameless: bool) -> bool {
         let mut streams = self.tables.streams().iter().enumerate();
         streams.all(|(place, stream)| {
             let met = self.times.get(place).is_some_and(Option::is_some);
-            met || stream.codec.kind() == Kind::Other
+            let wanted = stream.codec.kind() != Kind::Other;
+            met || !(wanted || nameless && stream.codec.is_nameless())
         })
     }
 

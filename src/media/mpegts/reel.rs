@@ -25,6 +25,8 @@ pub struct Kind {
     /// Scenes take from a third to three times as many bytes.
     pub varies: bool,
     pub sounds: u16,
+    /// The tables name private data too, which never come.
+    pub private: bool,
 }
 
 /// A value of this type is one group of pictures: I0 B-2 b-3 b-1 P4 B2 b1 b3 P8 .. (an open group, a pyramid).
@@ -41,7 +43,9 @@ impl Group {
         let mut mux = Mux::new(kind.stride);
         let sounds: Vec<u16> = (0..kind.sounds).map(|k| SOUND + k).collect();
         let streams = sounds.iter().map(|&pid| (0x0f, pid, &[][..]));
-        let streams: Vec<_> = [(0x1b, PICTURES, &[][..])].into_iter().chain(streams).collect();
+        let streams = [(0x1b, PICTURES, &[][..])].into_iter().chain(streams);
+        let private = kind.private.then_some((0x06, SOUND + kind.sounds, &[][..]));
+        let streams: Vec<_> = streams.chain(private).collect();
         mux.tables(&streams);
         let mean = kind.rate as f64 / 8.0 / 25.0 * scale;
         let (mut stamps, mut pictures) = (Vec::new(), Vec::new());

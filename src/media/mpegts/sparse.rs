@@ -4,6 +4,7 @@
 use super::gathered::{Gathered, Run};
 use super::open::{File, Progress};
 use super::pass::Pass;
+use super::pes::HERTZ;
 use super::pictures::Pictures;
 use super::search::Search;
 use super::tables::Tables;
@@ -17,6 +18,9 @@ const SAMPLES: usize = 16;
 /// Further on fewer samples suffice, and further still streams that aren't there aren't waited for.
 const FEWER: (u64, usize) = (256 << 10, 6);
 const STREAMS: u64 = 8 << 20;
+/// Streams that may be sound are waited for less: they may as well be subtitles that come once an hour. What is presented
+/// before the first sample comes before one that is decoded a second later (ISO/IEC 13818-1 §2.4.2.6).
+const NAMELESS: (u64, i64) = (4 << 20, HERTZ as i64);
 /// How far is looked for any sample at all.
 const PATIENCE: u64 = 16 << 20;
 /// How much of the end is looked at first.
@@ -57,7 +61,9 @@ fn beginning(file: &File<'_>, pass: &mut Pass, gathered: &mut Gathered) -> Resul
             SAMPLES.. => true,
             count => count >= FEWER.1 && ahead >= FEWER.0,
         };
-        if enough && (pass.complete() || ahead >= STREAMS) || ahead >= PATIENCE {
+        let lasts = gathered.runs.last().map_or(0, |run| run.decoded.1 - run.decoded.0);
+        let nameless = ahead < NAMELESS.0 && lasts < NAMELESS.1;
+        if enough && (pass.complete(nameless) || ahead >= STREAMS) || ahead >= PATIENCE {
             return Ok(file.begin + ahead);
         }
     }

@@ -87,6 +87,30 @@ fn pictures_longer_than_a_look() {
     agree(&sparse(&mux.bytes), &mux.bytes, &written, 90_000);
 }
 
+/// A film of large pictures; its sound is named as private data, begins a little before them, and comes after so many.
+fn late_sound(after: i64) -> Vec<u8> {
+    let mut mux = Mux::new(192);
+    mux.tables(&[(0x1b, PICTURES, &[]), (0x06, SOUND, &[])]);
+    for k in 0..60 {
+        mux.pes(PICTURES, Some(90_000 + k * FRAME), None, &picture(k % 12 == 0, 150_000));
+        if k >= after {
+            let shown = 90_000 + (k - after) * FRAME - 2070;
+            mux.pes(SOUND, Some(shown), None, &[0x55; 900]);
+        }
+    }
+    mux.bytes
+}
+
+#[test]
+fn time_begins_with_sound_that_nothing_names() {
+    for after in [0, 12, 23] {
+        let bytes = late_sound(after);
+        for film in [whole(&bytes), sparse(&bytes)] {
+            assert_eq!(film.core.zero, 90_000 - 2070, "after {after} pictures");
+        }
+    }
+}
+
 #[test]
 fn fields_of_a_frame_are_one_sample() {
     let mut mux = Mux::new(188);
