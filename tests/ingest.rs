@@ -144,6 +144,46 @@ fn a_file_that_another_program_makes_meanwhile_is_not_replaced() {
     assert_nothing_is_open(&server);
 }
 
+/// The tag that a stream had is kept in an extended attribute, for which there may be no room.
+#[test]
+fn no_tag_is_told_that_the_file_will_not_have() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let mut client = begin(&server, "/live/film");
+    chunk(&mut client, b"film");
+    until("it is kept", || server.ask("HEAD /live/film HTTP/1.1").header("upload-offset") == "4");
+    let path = root.path().join("live/.film.reelmap");
+    let file = fs::File::options().write(true).open(path).unwrap();
+    // Until no more fits in; where there is no end to it, the tag is kept.
+    for size in [3000, 300, 30, 1] {
+        for number in 0..300 {
+            let name = format!("user.{size}-{number}");
+            let flags = rustix::fs::XattrFlags::empty();
+            if rustix::fs::fsetxattr(&file, name, &vec![0; size], flags).is_err() {
+                break;
+            }
+        }
+    }
+    client.send("0\r\n\r\n");
+    let answer = client.response("PUT");
+    let stored = server.get("/live/film");
+    assert_eq!((answer.status, stored.text()), (201, "film"));
+    let told = answer.headers.get("etag");
+    assert!(told.is_none_or(|told| told == stored.header("etag")), "{told:?}");
+    // Of one that is still to take a file's place, the file's tag is another.
+    let part = "PUT /live/film HTTP/1.1\nContent-Length: 10";
+    let mut client = server.connect();
+    client.request(part);
+    client.send("film");
+    until("it is kept", || {
+        server.ask("HEAD /live/film?from=start HTTP/1.1").header("upload-offset") == "4"
+    });
+    drop(client);
+    let part = "PUT /live/film HTTP/1.1\nContent-Range: bytes 5-6/10";
+    let answer = put(&server, part, b"56");
+    assert_eq!((answer.status, answer.headers.get("etag")), (202, None));
+}
+
 #[test]
 fn who_expects_100_continue_gets_it_only_if_the_body_is_wanted() {
     let root = root();

@@ -94,6 +94,8 @@ pub struct Upload {
     replaces: bool,
     /// Whether there was none, and is one since.
     taken: AtomicBool,
+    /// Whether the file that it became has its tag.
+    stamped: AtomicBool,
     progress: Mutex<Progress>,
     durable: Mutex<Durable>,
 }
@@ -194,6 +196,7 @@ impl Upload {
             begun,
             replaces,
             taken: AtomicBool::new(false),
+            stamped: AtomicBool::new(false),
             progress: Mutex::new(progress),
             durable: Mutex::default(),
         })
@@ -249,6 +252,7 @@ impl Upload {
             begun: read.begun,
             replaces: read.replaces,
             taken: AtomicBool::new(taken),
+            stamped: AtomicBool::new(false),
             progress: Mutex::new(progress),
             durable: Mutex::default(),
         }))
@@ -276,6 +280,15 @@ impl Upload {
     pub fn tag(&self) -> String {
         let since = self.begun.duration_since(UNIX_EPOCH).unwrap_or_default();
         format!("live-{:x}", since.as_nanos())
+    }
+
+    /// Its tag, if that is the one which GET gives.
+    pub fn told_tag(&self) -> Option<String> {
+        let told = match self.progress().finished {
+            Some(_) => self.stamped.load(Relaxed),
+            None => !self.replaces(),
+        };
+        told.then(|| self.tag())
     }
 
     /// What is there of it, and how long the whole is, if that is known.
@@ -426,7 +439,7 @@ impl Upload {
             let file = self.channel.file();
             self.sync_whole()?;
             // Where the file system has no room for it, the tag changes when the stream ends.
-            let _ = stamp::write(file, &self.tag());
+            self.stamped.store(stamp::write(file, &self.tag()).is_ok(), Relaxed);
             match self.replaces {
                 true => self.plot.rename(&bytes, self.place.name())?,
                 false => self.plot.rename_new(&bytes, self.place.name())?,

@@ -59,16 +59,15 @@ impl Progress {
         };
         let segments: Vec<_> = upload.place().segments().collect();
         let location = HeaderValue::try_from(format!("/{}", pages::href(&segments)));
-        let etag = HeaderValue::try_from(format!("\"{}\"", upload.tag()));
+        let etag = upload.told_tag().map(|tag| HeaderValue::try_from(format!("\"{tag}\"")));
         let answer = answer
             .with(UPLOAD_OFFSET, held.prefix().into())
             .with(UPLOAD_COMPLETE, HeaderValue::from_static(if complete { "?1" } else { "?0" }))
             .with(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        [(LOCATION, location), (ETAG, etag)].into_iter().fold(answer, |answer, (name, value)| {
-            match value {
-                Ok(value) => answer.with(name, value),
-                Err(_) => answer,
-            }
+        let named = [(LOCATION, Some(location)), (ETAG, etag)].into_iter();
+        named.fold(answer, |answer, (name, value)| match value {
+            Some(Ok(value)) => answer.with(name, value),
+            _ => answer,
         })
     }
 }
