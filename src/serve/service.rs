@@ -28,6 +28,7 @@ use http::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::{
+    cmp::Reverse,
     convert::Infallible,
     ffi::OsString,
     future::Future,
@@ -363,18 +364,28 @@ async fn forgotten(body: Incoming, patience: std::time::Duration) -> Result<(), 
     tokio::time::timeout(patience, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
 }
 
-/// Whether the client would rather have JSON than HTML: it names it, and not `text/html` before it.
+/// Whether the client would rather have JSON than HTML: of the two, those that it names, it gives JSON the greater
+/// weight, or the same and names it first.
 fn prefers_json(request: &Request<()>) -> bool {
     let accept = request.headers().get_all(ACCEPT);
-    let mut types = accept
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .filter(|item| !item.replace(' ', "").ends_with(";q=0"))
-        .filter_map(|item| item.split(';').next())
-        .map(|essence| essence.trim().to_ascii_lowercase());
-    types.find(|essence| essence == "text/html" || essence == "application/json")
-        == Some("application/json".into())
+    let items = accept.iter().filter_map(|line| line.to_str().ok()).flat_map(|l| l.split(','));
+    let named = items.filter_map(|item| {
+        let essence = item.split(';').next()?.trim().to_ascii_lowercase();
+        let is_json = essence == "application/json";
+        (is_json || essence == "text/html").then(|| (weight(item), is_json))
+    });
+    let wanted = named.filter(|(weight, _)| *weight > 0).min_by_key(|(weight, _)| Reverse(*weight));
+    wanted.is_some_and(|(_, is_json)| is_json)
+}
+
+/// The weight of an item of `Accept` in thousandths (RFC 9110 §12.4.2); 1,000 if it gives none, or none that can
+/// be read.
+fn weight(item: &str) -> u16 {
+    let mut parameters = item.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let given = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    let weight = given.and_then(|(_, weight)| weight.trim().parse::<f32>().ok());
+    let weight = weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0);
+    (weight * 1000.0).round() as u16
 }
 
 /// A folder's relative links need the slash at the end of its URL.
@@ -445,6 +456,14 @@ mod tests {
             (Some("application/json, text/html"), true),
             (Some("text/plain"), false),
             (Some("application/json; q=0"), false),
+            (Some("application/json;q=0.0, text/plain"), false),
+            (Some("application/json; Q=0.000"), false),
+            (Some("text/html;q=0.8, application/json"), true),
+            (Some("application/json;q=0.5, text/html;q=0.501"), false),
+            (Some("application/json;q=0.5, text/html;q=0.5"), true),
+            (Some("text/html;q=0.00, application/json;q=0.001"), true),
+            (Some("text/html;level=1;q=0.1, application/json;charset=utf-8;q=0.2"), true),
+            (Some("application/json;q=x, text/html;q=0.9"), true),
         ];
         for (accept, expected) in cases {
             let mut request = Request::new(());

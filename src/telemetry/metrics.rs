@@ -2,17 +2,31 @@
 //! It never says who asked, or for what.
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
     registry::{Registry, Unit},
 };
+use std::fmt;
 
 /// The media type of [`Metrics::page`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Status {
-    status: u16,
+    status: Code,
+}
+
+/// The status of an answer; 0 where the client left before there was one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Code(u16);
+
+impl EncodeLabelValue for Code {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        match self.0 {
+            0 => "none".encode(encoder),
+            code => code.encode(encoder),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,7 +96,11 @@ impl Default for Metrics {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", build);
         let requests = Family::<Status, Counter>::default();
-        registry.register("requests", "Requests by status of the answer", requests.clone());
+        registry.register(
+            "requests",
+            "Requests by status of the answer; none where the client left before there was one",
+            requests.clone(),
+        );
         let sent = Family::<Way, Counter>::default();
         let help = "Body bytes that the kernel took, by the way they left";
         registry.register_with_unit("sent", help, Unit::Bytes, sent.clone());
@@ -136,7 +154,7 @@ impl Default for Metrics {
         let way = |way| sent.get_or_create_owned(&Way { way });
         let found = |found| windows.get_or_create_owned(&FoundAs { found });
         let usual = [200, 206, 304, 404]
-            .map(|status| (status, requests.get_or_create_owned(&Status { status })));
+            .map(|status| (status, requests.get_or_create_owned(&Status { status: Code(status) })));
         Metrics {
             usual,
             sent: ["sendfile", "writev", "composed"].map(way),
@@ -166,11 +184,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The counter of answers with `status`.
+    /// The counter of answers with `status`; 0 counts requests whose client left before there was one.
     pub fn answered(&self, status: u16) -> Counter {
         let usual = self.usual.iter().find(|(usual, _)| *usual == status);
         usual.map_or_else(
-            || self.requests.get_or_create_owned(&Status { status }),
+            || self.requests.get_or_create_owned(&Status { status: Code(status) }),
             |(_, counter)| counter.clone(),
         )
     }
@@ -244,7 +262,8 @@ fn clamped(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Resident memory by kind, in bytes, as the kernel tells (`proc_pid_status(5)`, since Linux 4.5).
+/// Resident memory by kind, in bytes, as the kernel tells (`proc_pid_status(5)`, since Linux 4.5). It tells
+/// from counters in memory: no disk is waited for, as the threads that may wait all could, when the page matters most.
 fn resident() -> Vec<(&'static str, u64)> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kinds = [("RssAnon:", "anonymous"), ("RssFile:", "file"), ("RssShmem:", "shared")];
@@ -265,6 +284,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.answered(206).inc();
         metrics.answered(418).inc();
+        metrics.answered(0).inc();
         metrics.sent(SentBy::Writev).inc_by(20);
         metrics.sent(SentBy::Sendfile).inc_by(30);
         metrics.cut.get_or_create(&Why { why: "rewritten" }).inc();
@@ -277,6 +297,7 @@ mod tests {
         for line in [
             "reelmap_requests_total{status=\"206\"} 1",
             "reelmap_requests_total{status=\"418\"} 1",
+            "reelmap_requests_total{status=\"none\"} 1",
             "reelmap_sent_bytes_total{way=\"writev\"} 20",
             "reelmap_sent_bytes_total{way=\"sendfile\"} 30",
             "reelmap_sent_bytes_total{way=\"composed\"} 0",
