@@ -69,11 +69,18 @@ fn finish((client, first): &mut (Client, Vec<u8>)) -> Response {
     client.response("GET")
 }
 
-/// Every answer is either whole and the very bytes of `old`, or visibly cut.
-fn assert_honest(answers: &[Response], old: &[u8]) {
+/// Every answer is either whole and the very bytes of `old`, or visibly cut, and what came of it is at each
+/// place the byte of `old` or of `new`.
+fn assert_honest(answers: &[Response], old: &[u8], new: &[u8]) {
     for answer in answers {
         let got = answer.body.len();
         assert!(!answer.complete || answer.body == old, "{got} bytes that are not the file's");
+        for (at, piece) in (0..).step_by(4096).zip(answer.body.chunks(4096)) {
+            let [old, new] = [old, new].map(|film| &film[at.min(film.len())..]);
+            let of_either = |(at, byte)| old.get(at) == Some(byte) || new.get(at) == Some(byte);
+            let honest = old.starts_with(piece) || piece.iter().enumerate().all(of_either);
+            assert!(honest, "after {at} of {got} bytes something of no film came");
+        }
     }
 }
 
@@ -89,7 +96,7 @@ fn a_truncated_file_is_cut_and_no_zero_is_sent() {
         assert!(!answer.complete, "a client took a truncated file for whole");
         assert!(answer.body.len() <= left, "{} bytes of {left} came", answer.body.len());
     }
-    assert_honest(&answers, &stage.old);
+    assert_honest(&answers, &stage.old, &stage.old);
     assert!(stage.server.metric("reelmap_responses_cut_total{why=\"shrank\"}") >= 1.0);
 }
 
@@ -101,7 +108,7 @@ fn a_file_rewritten_in_place_is_cut() {
         film.write_all(&noise(3, LENGTH)).unwrap();
     });
     assert!(answers.iter().all(|answer| !answer.complete), "mixed bytes passed for a whole file");
-    assert_honest(&answers, &stage.old);
+    assert_honest(&answers, &stage.old, &noise(3, LENGTH));
     assert!(stage.server.metric("reelmap_responses_cut_total{why=\"rewritten\"}") >= 1.0);
     let now = stage.server.get("/film.mp4");
     assert!(now.complete && now.body == noise(3, LENGTH), "the new file is not served");
@@ -116,7 +123,7 @@ fn a_rewritten_film_that_the_socket_could_hold_is_not_taken_for_whole() {
             let mut film = OpenOptions::new().write(true).open(stage.film()).unwrap();
             film.write_all(&noise(3, length)).unwrap();
         });
-        assert_honest(&answers, &stage.old);
+        assert_honest(&answers, &stage.old, &noise(3, length));
     }
 }
 
@@ -157,6 +164,7 @@ fn a_longer_film_copied_over_the_old_one_is_cut() {
     let longer = noise(3, LENGTH + 5000);
     let answers = stage.change_under_clients(|| fs::write(stage.film(), &longer).unwrap());
     assert!(answers.iter().all(|answer| !answer.complete), "mixed bytes passed for a whole file");
+    assert_honest(&answers, &stage.old, &longer);
     let now = stage.server.get("/film.mp4");
     assert!(now.complete && now.body == longer, "the new film is not served");
 }
@@ -181,7 +189,8 @@ fn one_byte_rewritten_near_the_end_is_enough() {
         film.write_all(b"!").unwrap();
     });
     assert!(answers.iter().all(|answer| !answer.complete));
-    assert_honest(&answers, &stage.old);
+    let new = [&stage.old[..LENGTH - 1], b"!"].concat();
+    assert_honest(&answers, &stage.old, &new);
 }
 
 #[test]
@@ -194,7 +203,7 @@ fn a_file_replaced_by_rename_goes_on_as_it_was() {
         fs::rename(&beside, stage.film()).unwrap();
     });
     assert!(answers.iter().all(|answer| answer.complete), "a reader of the old file was cut");
-    assert_honest(&answers, &stage.old);
+    assert_honest(&answers, &stage.old, &stage.old);
     let now = stage.server.get("/film.mp4");
     assert!(now.complete && now.body == new, "the new file is not served");
 }
@@ -204,7 +213,7 @@ fn a_deleted_file_goes_on_for_those_who_read_it() {
     let stage = Stage::new();
     let answers = stage.change_under_clients(|| fs::remove_file(stage.film()).unwrap());
     assert!(answers.iter().all(|answer| answer.complete), "a reader of the old file was cut");
-    assert_honest(&answers, &stage.old);
+    assert_honest(&answers, &stage.old, &stage.old);
     assert_eq!(stage.server.get("/film.mp4").status, 404);
 }
 
@@ -214,7 +223,7 @@ fn a_file_that_grows_is_not_cut() {
     let mut recorder = OpenOptions::new().append(true).open(stage.film()).unwrap();
     let answers = stage.change_under_clients(|| recorder.write_all(&noise(5, 1 << 20)).unwrap());
     assert!(answers.iter().all(|answer| answer.complete), "growth was taken for harm");
-    assert_honest(&answers, &stage.old);
+    assert_honest(&answers, &stage.old, &stage.old);
     assert_eq!(stage.server.get("/film.mp4").body.len(), LENGTH + (1 << 20));
 }
 
