@@ -95,7 +95,8 @@ pub(super) fn answer(
         let stretch = growing.from_edge();
         let (app, ledger) = (service.app.clone(), service.ledger.clone());
         return Answering::later(async move {
-            match app.edges.of(upload).await {
+            let turns = app.indexes.to_make(&channel.asset());
+            match app.edges.of(upload, turns).await {
                 Ok(start) => answer.joining(stretch, &channel, start, &ledger),
                 Err(error) => {
                     tracing::warn!("the live edge of a stream could not be read: {error}");

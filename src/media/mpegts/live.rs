@@ -23,21 +23,34 @@ pub struct Edge {
 
 impl TransportStream {
     /// The newest sync sample that begins before `end`, and the tables before it. Reads back from `end`, and
-    /// no more than one group of pictures in a stream that repeats its tables.
-    pub fn latest_sync(&self, source: &dyn Source, end: u64) -> Result<Option<Edge>, Error> {
-        self.core().latest_sync(source, end)
+    /// no more than one group of pictures in a stream that repeats its tables. None is looked for before
+    /// `since`, where an earlier look ended that found none.
+    pub fn latest_sync(
+        &self,
+        source: &dyn Source,
+        end: u64,
+        since: u64,
+    ) -> Result<Option<Edge>, Error> {
+        self.core().latest_sync(source, end, since)
     }
 }
 
 impl Core {
-    fn latest_sync(&self, source: &dyn Source, end: u64) -> Result<Option<Edge>, Error> {
+    fn latest_sync(
+        &self,
+        source: &dyn Source,
+        end: u64,
+        since: u64,
+    ) -> Result<Option<Edge>, Error> {
         let Some(main) = &self.progress.pass.main else { return Ok(None) };
         let tables = &self.progress.pass.tables;
         let Framing { stride, .. } = self.framing;
         let end = end.min(source.length());
         let near = self.progress.gathered.last.map_or(self.first, |last| last.decoded);
         let (mut edge, mut to) = (None::<Edge>, end);
-        while to > self.begin && end - to < REACH {
+        // One that had just begun there could not be told yet.
+        let since = since.saturating_sub(STEP);
+        while to > self.begin && end - to < REACH && (edge.is_some() || to > since) {
             let from =
                 self.begin + to.saturating_sub(STEP).saturating_sub(self.begin) / stride * stride;
             let known = tables.place(main.pid).is_some();

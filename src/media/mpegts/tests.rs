@@ -285,7 +285,10 @@ fn the_live_edge() {
     for end in (written[0].span.end + 188..mux.at()).step_by(30_011) {
         let syncs = written.iter().filter(|w| w.sync && w.span.start + 188 <= end);
         let wanted = syncs.max_by_key(|w| w.span.start).unwrap();
-        let edge = made.latest_sync(&mux.bytes, end).unwrap().unwrap();
+        let edge = made.latest_sync(&mux.bytes, end, 0).unwrap().unwrap();
+        // An earlier look that found none takes nothing from it.
+        let since = made.latest_sync(&mux.bytes, end, edge.sync.span.start).unwrap();
+        assert_eq!(since.as_ref(), Some(&edge));
         assert_eq!(
             (edge.sync.span.start, edge.sync.time),
             (wanted.span.start, time(wanted.shown - 90_000))
@@ -296,7 +299,8 @@ fn the_live_edge() {
         let newer = between.iter().filter(|packet| packet[1..3] == [0x40, 0]).count();
         assert_eq!(newer, 1, "the newest PAT before it");
     }
-    assert_eq!(made.latest_sync(&mux.bytes, 188).unwrap(), None);
+    assert_eq!(made.latest_sync(&mux.bytes, 188, 0).unwrap(), None);
+    assert_eq!(made.latest_sync(&mux.bytes, mux.at(), u64::MAX).unwrap(), None);
 }
 
 /// A value of this type is a film of many gigabytes: one group of pictures over and over, its stamps set
@@ -506,7 +510,7 @@ fn broken_files_do_no_harm() {
             let _ = made.span(&bytes, time(asked), Some(time(asked.saturating_add(5000)))).unwrap();
         }
         made.sync_samples(&bytes, Time::ZERO, 10).unwrap().iter().for_each(inside);
-        let _ = made.latest_sync(&bytes, bytes.len() as u64).unwrap();
+        let _ = made.latest_sync(&bytes, bytes.len() as u64, 0).unwrap();
         let file = File::new(&bytes).unwrap();
         if let Ok(Some(core)) = super::sparse::index(&file, &file.survey().unwrap()) {
             let made = TransportStream { core, read_whole: OnceLock::new() };
