@@ -405,6 +405,31 @@ fn from_live_begins_with_the_init_part_and_the_newest_fragment() {
 }
 
 #[test]
+fn from_live_of_fragments_with_offsets_from_the_first_byte_is_refused_with_the_remedy() {
+    let (_root, server) = serve(&[]);
+    let path = "/live/cam.mp4";
+    let mut film = fs::read(support::fixtures().join("fragmented.mp4")).unwrap();
+    for at in 0..film.len() - 4 {
+        if &film[at..at + 4] == b"tfhd" {
+            film[at + 7] |= 1; // base-data-offset-present
+        }
+    }
+    let mut encoder = Encoder::begin(&server, path);
+    encoder.send(&film);
+    let head = || server.ask(&format!("HEAD {path} HTTP/1.1"));
+    until("it arrives", || head().header("upload-offset") == film.len().to_string());
+    let refused = server.get(&format!("{path}?from=live"));
+    assert_eq!((refused.status, refused.complete), (409, true));
+    assert!(refused.text().contains("-movflags +default_base_moof"), "{}", refused.text());
+    assert_eq!(server.ask(&format!("HEAD {path}?from=live HTTP/1.1")).status, 409);
+    let mut reader = Reader::ask(&server, &format!("GET {path} HTTP/1.1"));
+    assert_eq!(reader.take(film.len()), film);
+    encoder.end();
+    // As a whole file it is what it is.
+    assert_eq!(server.get(&format!("{path}?from=live")).status, 200);
+}
+
+#[test]
 fn a_listing_shows_what_is_live_and_what_is_not_whole() {
     let (_root, server) = serve(&[]);
     let _encoder = begun(&server, b"film");

@@ -29,6 +29,10 @@ pub fn message(status: StatusCode) -> &'static str {
     }
 }
 
+/// The body of a 409 where a reader wants the live edge of a stream that can only be read from its start.
+pub const NOT_JOINED: &str = "409 conflict: this stream can't be joined in its middle, for the offsets in its fragments \
+    count from its first byte. Read it from its start, or have it sent with ffmpeg's -movflags +default_base_moof.\n";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,7 +82,7 @@ impl Answer {
         self.following(stretch, tail, ledger)
     }
 
-    /// A file that grows, from where a decoder can join it.
+    /// A file that grows, from where a decoder can join it; 409 where it can nowhere.
     pub(super) fn joining(
         self,
         stretch: Stretch,
@@ -93,6 +93,13 @@ impl Answer {
         let tail = match start {
             Start::At(offset) => channel.tail(offset..u64::MAX),
             Start::After(init, offset) => channel.tail(init).then_from(offset),
+            Start::Nowhere => {
+                return self.composed(
+                    StatusCode::CONFLICT,
+                    pages::TEXT,
+                    pages::message::NOT_JOINED,
+                );
+            }
         };
         self.following(stretch, tail, ledger)
     }

@@ -22,6 +22,8 @@ pub(super) enum Start {
     At(u64),
     /// After what a decoder needs first.
     After(Range<u64>, u64),
+    /// Nowhere but at the start of the file, from which the offsets in its fragments count.
+    Nowhere,
 }
 
 /// Turns to look at a stream, one after the other while time runs out, and how long each is.
@@ -149,6 +151,9 @@ impl Container {
             Container::Unknown => Start::At(0),
             Container::Mp4(edge) => {
                 edge.advance(source)?;
+                if edge.is_absolute() {
+                    return Ok(Start::Nowhere);
+                }
                 edge.spans().map_or(Start::At(0), |(init, at)| Start::After(init, at))
             }
             Container::TransportStream { stream, none_before } => {

@@ -1,5 +1,8 @@
 //! The live edge of fragmented MP4: what a decoder needs first, and the newest fragment that it can begin with.
 //! Reads each box at the top once, however often it is asked.
+//!
+//! Offsets in a fragment count from its moof or from the start of the file (§8.8.7). Those that count from the file
+//! are wrong once bytes before them are left out, so no reader can begin there.
 
 use super::{
     Top,
@@ -11,6 +14,8 @@ use std::ops::Range;
 
 /// `sample_is_non_sync_sample` (ISO/IEC 14496-12 §8.8.3.1).
 const NOT_SYNC: u32 = 0x1_0000;
+/// `base-data-offset-present` (§8.8.7.1).
+const FROM_THE_FILE: u32 = 1;
 
 /// A value of this type is what is known of a file up to where it was read.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +25,17 @@ pub struct Edge {
     /// The first byte after the moov, and the track that tells where one can begin.
     init: Option<(u64, Defaults)>,
     fragment: Option<u64>,
+    /// A fragment was read whose offsets count from the start of the file.
+    absolute: bool,
+}
+
+/// A value of this type is what was found of one fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    WithSync,
+    Within,
+    /// Its offsets count from the start of the file, in some track.
+    FromTheFile,
 }
 
 impl Edge {
@@ -38,9 +54,11 @@ impl Edge {
                     let moov = Moov::read(source, &place)?;
                     self.init = leading(&moov).map(|track| (place.end, track));
                 }
-                (b"moof", Some((_, track))) if begins_with_sync(source, &place, track)? => {
-                    self.fragment = Some(place.start);
-                }
+                (b"moof", Some((_, track))) => match begins(source, &place, track)? {
+                    Begins::WithSync => self.fragment = Some(place.start),
+                    Begins::Within => {}
+                    Begins::FromTheFile => (self.fragment, self.absolute) = (None, true),
+                },
                 _ => {}
             }
             self.next = place.end;
@@ -53,6 +71,11 @@ impl Edge {
         let (init, _) = self.init?;
         Some((0..init, self.fragment?))
     }
+
+    /// Whether there is no such fragment, and may never be, since offsets count from the start of the file.
+    pub fn is_absolute(&self) -> bool {
+        self.absolute && self.fragment.is_none()
+    }
 }
 
 /// The track whose sync samples count: the first video track, else the first of any kind.
@@ -62,10 +85,10 @@ fn leading(moov: &Moov) -> Option<Defaults> {
     moov.fragments.iter().flatten().find(|defaults| defaults.track == id).copied()
 }
 
-/// Whether the first sample of `track` in the fragment is one (§8.8.7, §8.8.8).
-fn begins_with_sync(source: &dyn Source, moof: &Place, track: &Defaults) -> Result<bool, Error> {
+/// Whether the first sample of `track` in the fragment is a sync sample, and can be found (§8.8.7, §8.8.8).
+fn begins(source: &dyn Source, moof: &Place, track: &Defaults) -> Result<Begins, Error> {
     let mut window = Window::new(source, moof.end);
-    let mut first = None;
+    let (mut first, mut absolute) = (None, false);
     window.children(moof, |window, traf| {
         if !traf.is(b"traf") {
             return Ok(());
@@ -78,6 +101,7 @@ fn begins_with_sync(source: &dyn Source, moof: &Place, track: &Defaults) -> Resu
             };
             let mut at = child.body + 8;
             if child.is(b"tfhd") {
+                absolute |= has & FROM_THE_FILE != 0;
                 ours = window.u32(child.body + 4)? == track.track;
                 let before = [(1, 8), (2, 4), (8, 4), (0x10, 4)];
                 at +=
@@ -98,7 +122,11 @@ fn begins_with_sync(source: &dyn Source, moof: &Place, track: &Defaults) -> Resu
             Ok(())
         })
     })?;
-    Ok(first.unwrap_or(false))
+    Ok(match first {
+        _ if absolute => Begins::FromTheFile,
+        Some(true) => Begins::WithSync,
+        _ => Begins::Within,
+    })
 }
 
 #[cfg(test)]
@@ -158,6 +186,32 @@ mod tests {
         let mut edge = Edge::default();
         edge.advance(&film).unwrap();
         assert!(edge.spans().unwrap().1 < last.start);
+    }
+
+    #[test]
+    fn a_fragment_whose_offsets_count_from_the_file_is_no_place_to_begin() {
+        let film = film();
+        let moofs = boxes(&film, b"moof");
+        // A tfhd of its own before the one that is there; of another track, for any counts.
+        let absolute = |moof: &Place| {
+            let tfhd = [&[0, 0, 0, 24][..], b"tfhd", &[0, 0, 0, 1, 0, 0, 0, 9], &[0; 8]].concat();
+            let traf = [&32_u32.to_be_bytes()[..], b"traf", &tfhd].concat();
+            let (start, end) = (moof.start as usize, moof.end as usize);
+            let size = u32::try_from(end - start + traf.len()).unwrap().to_be_bytes();
+            [&size[..], &film[start + 4..end], &traf, &film[end..]].concat()
+        };
+        let up_to = |moof: &Place| &film[..moof.start as usize];
+        let at = |film: &Vec<u8>| {
+            let mut edge = Edge::default();
+            edge.advance(film).unwrap();
+            (edge.spans().map(|(_, at)| at), edge.is_absolute())
+        };
+        let (second, last) = (moofs[1], *moofs.last().unwrap());
+        // What follows it can't be sent on from a fragment before it.
+        assert_eq!(at(&[up_to(&last), &absolute(&last)].concat()), (None, true));
+        // Those after it are places, where their offsets are their own.
+        let grown = [up_to(&second), &absolute(&second)].concat();
+        assert_eq!(at(&grown), (Some(last.start + 32), false));
     }
 
     #[test]
