@@ -359,7 +359,7 @@ fn a_file_is_asked_as_the_server_is() {
         let output = run(arguments);
         let server = server.get(&format!("/timecode.mov?{query}"));
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}\n", server.text()));
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), server.text());
     }
 }
 

@@ -220,6 +220,19 @@ fn a_second_writer_is_told_so() {
 }
 
 #[test]
+fn a_form_is_told_to_send_the_file_itself() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let form = "POST /live/film HTTP/1.1\nContent-Type: Multipart/form-data; boundary=x";
+    let answer = put(&server, form, b"--x\r\n\r\nfilm\r\n--x--\r\n");
+    assert_eq!((answer.status, answer.header("connection")), (415, "close"));
+    assert!(answer.text().contains("send the file itself, as curl -T does"), "{}", answer.text());
+    assert_eq!(names(&root.path().join("live")), [""; 0]);
+    let plain = "POST /live/film HTTP/1.1\nContent-Type: application/x-www-form-urlencoded";
+    assert_eq!(put(&server, plain, b"film").status, 201);
+}
+
+#[test]
 fn what_is_deleted_is_gone() {
     let root = root();
     let server = serve(&root, &[]);
@@ -236,13 +249,16 @@ fn what_is_deleted_is_gone() {
 fn more_than_the_limit_is_refused_and_what_came_is_kept() {
     let root = root();
     let server = serve(&root, &["--ingest-max-bytes", "1000"]);
-    assert_eq!(put(&server, "PUT /live/a HTTP/1.1", &noise(5, 1001)).status, 413);
+    let refused = put(&server, "PUT /live/a HTTP/1.1", &noise(5, 1001));
+    let words = "a file may have 1000 bytes here, as --ingest-max-bytes says";
+    assert!(refused.status == 413 && refused.text().contains(words), "{}", refused.text());
     let film = noise(6, 1500);
     let mut client = begin(&server, "/live/b");
     chunk(&mut client, &film[..600]);
     until("it is kept", || server.ask("HEAD /live/b HTTP/1.1").header("upload-offset") == "600");
     chunk(&mut client, &film[600..]);
-    assert_eq!(client.response("PUT").status, 413);
+    let refused = client.response("PUT");
+    assert!(refused.status == 413 && refused.text().contains(words), "{}", refused.text());
     assert_eq!(fs::read(root.path().join("live/b")).unwrap(), &film[..1000]);
     assert_eq!(names(&root.path().join("live")), ["b"]);
     assert_nothing_is_open(&server);

@@ -19,6 +19,11 @@ fn nothing_is_written_unless_it_is_switched_on_and_only_there() {
             let answer = put(server, &format!("{method} {path} HTTP/1.1"), b"film");
             assert_eq!(answer.status, 405, "{method} {path}");
             assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
+            let words = match path {
+                "/live/x/" => "name a file in it",
+                _ => "writing is off here, --ingest FOLDER switches it on",
+            };
+            assert!(answer.text().contains(words), "{method} {path}: {}", answer.text());
         }
     }
     assert_eq!(names(&root.path().join("live")), [""; 0]);

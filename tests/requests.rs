@@ -448,7 +448,10 @@ fn expect_100_continue_is_told_to_go_on() {
 #[test]
 fn expect_100_continue_of_too_much_is_told_at_once() {
     let length = "Content-Length: 1000000\r\nExpect: 100-continue";
-    Stage::new().assert_refused(413, format!("PUT /x HTTP/1.1\r\nHost: test\r\n{length}\r\n\r\n"));
+    for (method, status) in [("GET", 413), ("PUT", 405)] {
+        let head = format!("{method} /x HTTP/1.1\r\nHost: test\r\n{length}\r\n\r\n");
+        Stage::new().assert_refused(status, head);
+    }
 }
 
 #[test]

@@ -54,7 +54,8 @@ pub enum Refused {
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Refused {
         match error.kind() {
-            io::ErrorKind::PermissionDenied => Refused::Forbidden,
+            // What the system itself forbids has a number, and is the operator's to know.
+            io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Refused::Forbidden,
             io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => Refused::InTheWay,
             io::ErrorKind::WouldBlock => Refused::Busy,
             _ => Refused::Io(error),

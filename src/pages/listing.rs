@@ -103,7 +103,7 @@ impl Listing {
             path.push('/');
         }
         let folder = Folder { path, entries: &self.entries, truncated: self.truncated };
-        compact(serde_json::to_vec(&folder).expect("its keys are strings"))
+        super::json(&folder)
     }
 
     /// `2 folders, 13 files`

@@ -17,7 +17,9 @@ pub mod problem;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode};
+use serde::Serialize;
 
 pub use listing::{Entry, Listing, Node, Stream};
 pub use message::message;
@@ -31,6 +33,13 @@ pub const JSON: &str = "application/json";
 pub const PROBLEM: &str = "application/problem+json";
 /// The `Content-Type` of a [`message()`].
 pub const TEXT: &str = "text/plain; charset=utf-8";
+
+/// `value` in JSON, on a line of its own.
+pub fn json(value: &impl Serialize) -> Bytes {
+    let mut line = serde_json::to_vec(value).expect("its keys are strings");
+    line.push(b'\n');
+    Bytes::from(line.into_boxed_slice())
+}
 
 /// A kind of entry is what a click on it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

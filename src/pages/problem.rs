@@ -23,7 +23,7 @@ impl<T: Serialize> Problem<T> {
     }
 
     pub fn json(&self) -> Bytes {
-        Bytes::from(serde_json::to_vec(self).expect("its keys are strings"))
+        super::json(self)
     }
 }
 
@@ -40,7 +40,9 @@ mod tests {
     fn a_problem_says_its_status_a_sentence_and_more() {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         let problem = Problem::new(status, "a box ends".into(), Place { byte_offset: 7 });
-        let text = r#"{"title":"Unprocessable Entity","status":422,"detail":"a box ends","byte_offset":7}"#;
+        let text =
+            r#"{"title":"Unprocessable Entity","status":422,"detail":"a box ends","byte_offset":7}"#
+                .to_owned() + "\n";
         assert_eq!(problem.json(), text);
     }
 }

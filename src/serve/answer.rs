@@ -178,13 +178,23 @@ impl Answer {
 
     /// The same, after which the connection is closed: what follows the request can't be trusted.
     pub(super) fn last_message(self, status: StatusCode) -> Response<Body> {
+        self.last_words(status, pages::message(status))
+    }
+
+    /// The same with a sentence of its own.
+    pub(super) fn last_words(self, status: StatusCode, words: impl Into<Bytes>) -> Response<Body> {
         let close = HeaderValue::from_static("close");
-        self.message(status).with(CONNECTION, close)
+        self.composed(status, pages::TEXT, words).with(CONNECTION, close)
     }
 
     /// 405, with the methods that are understood (RFC 9110 §15.5.6).
-    pub(super) fn method_not_allowed(self, methods: Methods) -> Response<Body> {
-        self.message(StatusCode::METHOD_NOT_ALLOWED).with(ALLOW, methods.understood())
+    pub(super) fn method_not_allowed(
+        self,
+        methods: Methods,
+        words: &'static str,
+    ) -> Response<Body> {
+        let refused = self.composed(StatusCode::METHOD_NOT_ALLOWED, pages::TEXT, words);
+        refused.with(ALLOW, methods.understood())
     }
 
     /// What `OPTIONS` gets: the methods, and what a page of another origin may do.

@@ -5,7 +5,7 @@ mod told;
 
 use self::{
     receive::{Held, receive},
-    told::{Progress, refusal},
+    told::{Progress, Unfit, refusal},
 };
 use super::{
     App,
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     config,
     live::{Asked, Refused, Streams},
+    pages,
     plan::{Representation, Sent, UPLOAD_OFFSET, content_type, guards_writing, lets_write, sent},
     route::{Route, Stray},
     store::{Census, Disks, Found, root::Place},
@@ -24,7 +25,9 @@ use crate::{
 use anyhow::{Context, Result};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{AUTHORIZATION, CONNECTION, CONTENT_RANGE, HOST, ORIGIN, WWW_AUTHENTICATE},
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE,
+    },
 };
 use hyper::body::Incoming;
 use std::{
@@ -100,32 +103,34 @@ pub(super) async fn answer(
     let allowed = may_write(&service, &request);
     let place = match allowed {
         Ok(place) => place,
-        Err(StatusCode::UNAUTHORIZED) => {
+        Err(Unfit { status: StatusCode::UNAUTHORIZED, .. }) => {
             let scheme = HeaderValue::from_static("Bearer realm=\"reelmap\"");
             return answer.last_message(StatusCode::UNAUTHORIZED).with(WWW_AUTHENTICATE, scheme);
         }
-        Err(StatusCode::METHOD_NOT_ALLOWED) => {
-            let refused = answer.method_not_allowed(Methods::Read);
+        Err(Unfit { status: StatusCode::METHOD_NOT_ALLOWED, .. }) => {
+            let refused = not_allowed(&service, answer, &request);
             return refused.with(CONNECTION, HeaderValue::from_static("close"));
         }
-        Err(status) => return answer.last_message(status),
+        Err(unfit) => return unfit.told(answer),
     };
     let (app, headers, at) = (service.app.clone(), request.headers().clone(), place.clone());
     let preconditions_hold = move || preconditions_hold(&app, &headers, &at);
     let streams = service.app.streams.clone();
     if request.method() == Method::DELETE {
-        let deleted = OffRuntime::start(move || Ok(streams.delete(&place, preconditions_hold)));
+        let at = place.clone();
+        let deleted = OffRuntime::start(move || Ok(streams.delete(&at, preconditions_hold)));
         return match deleted.await.map_err(Refused::Io).and_then(|outcome| outcome) {
             Ok(true) => answer.empty(StatusCode::NO_CONTENT, HeaderMap::new()),
             Ok(false) => answer.message(StatusCode::NOT_FOUND),
-            Err(refused) => refusal(answer, &refused),
+            Err(refused) => refusal(answer, &place, &refused, None),
         };
     }
     let asked = match what(&request, &body, service.app.config.ingest.most_bytes) {
         Ok(What::Write(asked)) => asked,
         Ok(What::Ask) => {
+            let at = place.clone();
             let progress = move || {
-                Ok(match streams.ask(&place) {
+                Ok(match streams.ask(&at) {
                     Ok(Some(_)) if !preconditions_hold()? => Err(Refused::NotThat),
                     asked => asked.map(|upload| upload.map(Progress::of)),
                 })
@@ -134,10 +139,10 @@ pub(super) async fn answer(
             return match asked.and_then(|asked| asked) {
                 Ok(Some(progress)) => progress.told(answer, StatusCode::OK),
                 Ok(None) => answer.message(StatusCode::NOT_FOUND),
-                Err(refused) => refusal(answer, &refused),
+                Err(refused) => refusal(answer, &place, &refused, None),
             };
         }
-        Err(status) => return answer.last_message(status),
+        Err(unfit) => return unfit.told(answer),
     };
     let (opening, at, wanted) = (streams.clone(), place.clone(), asked.clone());
     let opened = OffRuntime::start(move || {
@@ -147,10 +152,10 @@ pub(super) async fn answer(
     match opened.await.map_err(Refused::Io).and_then(|outcome| outcome) {
         Ok(held) => receive(service, answer, held, asked, body).await,
         Err(refused) => {
-            let upload = streams.at(&place);
-            let answer = refusal(answer, &refused);
-            let answer = match upload {
-                Some(upload) => answer.with(UPLOAD_OFFSET, upload.channel().state().length.into()),
+            let there = streams.at(&place).map(|upload| upload.channel().state().length);
+            let answer = refusal(answer, &place, &refused, there);
+            let answer = match there {
+                Some(offset) => answer.with(UPLOAD_OFFSET, offset.into()),
                 None => answer,
             };
             answer.with(CONNECTION, HeaderValue::from_static("close"))
@@ -171,21 +176,47 @@ pub(super) fn methods(service: &Service, request: &Request<()>) -> Methods {
     }
 }
 
-/// Where the request may write; else the status that says why it may not.
-fn may_write(service: &Service, request: &Request<()>) -> Result<Place, StatusCode> {
+/// 405, with the methods that are understood there; who would write is told how that is switched on.
+pub(super) fn not_allowed(
+    service: &Service,
+    answer: Answer,
+    request: &Request<()>,
+) -> Response<Body> {
+    let route = is_writing(request.method()).then(|| Route::of(request.uri().path()));
+    let words = match route {
+        Some(Ok(Route::Media { folder: true, .. })) if service.app.streams.are_allowed() => {
+            "405 method not allowed: a folder is not written, name a file in it.\n"
+        }
+        Some(Ok(Route::Media { .. })) => {
+            "405 method not allowed: writing is off here, --ingest FOLDER switches it on in a folder.\n"
+        }
+        _ => pages::message(StatusCode::METHOD_NOT_ALLOWED),
+    };
+    answer.method_not_allowed(methods(service, request), words)
+}
+
+/// Where the request may write; else why it may not.
+fn may_write(service: &Service, request: &Request<()>) -> Result<Place, Unfit> {
+    let forbidden = |words| Err(Unfit::new(StatusCode::FORBIDDEN, words));
     let place = match Route::of(request.uri().path()) {
         Ok(Route::Media { place, folder: false }) => place,
-        Ok(_) => return Err(StatusCode::METHOD_NOT_ALLOWED),
-        Err(Stray::Malformed) => return Err(StatusCode::BAD_REQUEST),
-        Err(Stray::Nothing) => return Err(StatusCode::FORBIDDEN),
+        Ok(_) => return Err(StatusCode::METHOD_NOT_ALLOWED.into()),
+        Err(Stray::Malformed) => return Err(StatusCode::BAD_REQUEST.into()),
+        Err(Stray::Nothing) => {
+            return forbidden("403 forbidden: a name begins with a dot or holds a slash.\n");
+        }
     };
     if !service.app.streams.may_be_at(&place) {
-        return Err(StatusCode::METHOD_NOT_ALLOWED);
+        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
     }
     match &service.app.config.ingest.token {
-        Some(token) if !shows(request.headers(), token.as_bytes()) => Err(StatusCode::UNAUTHORIZED),
+        Some(token) if !shows(request.headers(), token.as_bytes()) => {
+            Err(StatusCode::UNAUTHORIZED.into())
+        }
         // Without a token, any page that a browser on this machine shows could post here.
-        None if is_of_another_site(request.headers()) => Err(StatusCode::FORBIDDEN),
+        None if is_of_another_site(request.headers()) => forbidden(
+            "403 forbidden: pages of another origin write only with a token (--ingest-token-file).\n",
+        ),
         _ => Ok(place),
     }
 }
@@ -234,7 +265,15 @@ enum What {
     Ask,
 }
 
-fn what(request: &Request<()>, body: &Incoming, most: u64) -> Result<What, StatusCode> {
+fn what(request: &Request<()>, body: &Incoming, most: u64) -> Result<What, Unfit> {
+    let not_so = |words| Err(Unfit::new(StatusCode::BAD_REQUEST, words));
+    if is_form(request.headers()) {
+        return Err(Unfit::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "415 unsupported media type: multipart/form-data wraps the file in a form: send the file itself, as \
+             curl -T does.\n",
+        ));
+    }
     let length = http_body::Body::size_hint(body).exact();
     let mut ranges = request.headers().get_all(CONTENT_RANGE).iter();
     let asked = match (ranges.next(), ranges.next()) {
@@ -242,18 +281,37 @@ fn what(request: &Request<()>, body: &Incoming, most: u64) -> Result<What, Statu
         (Some(range), None) => match sent(range.as_bytes()) {
             Some(Sent::Part(span, total)) => {
                 if length.is_some_and(|length| length != span.end - span.start) {
-                    return Err(StatusCode::BAD_REQUEST);
+                    return not_so(
+                        "400 bad request: Content-Range and Content-Length differ in how many bytes come.\n",
+                    );
                 }
                 Asked::Part(span, total)
             }
             Some(Sent::Nothing(_)) if length == Some(0) => return Ok(What::Ask),
-            _ => return Err(StatusCode::BAD_REQUEST),
+            Some(Sent::Nothing(_)) => {
+                return not_so(
+                    "400 bad request: Content-Range: bytes */* only asks, without a body.\n",
+                );
+            }
+            None => {
+                return not_so(
+                    "400 bad request: Content-Range is to be bytes FIRST-LAST/LENGTH, such as bytes 0-99/1000, \
+                     with * for a LENGTH that is not known.\n",
+                );
+            }
         },
-        _ => return Err(StatusCode::BAD_REQUEST),
+        _ => return not_so("400 bad request: Content-Range is there twice.\n"),
     };
     let reaches = match &asked {
         Asked::Whole(length) => length.unwrap_or(0),
         Asked::Part(span, total) => total.unwrap_or(0).max(span.end),
     };
-    if reaches > most { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(What::Write(asked)) }
+    if reaches > most { Err(Unfit::too_large(most)) } else { Ok(What::Write(asked)) }
+}
+
+/// Whether the body is a form with a file in it (RFC 7578), as browsers and `curl -F` send it.
+fn is_form(headers: &HeaderMap) -> bool {
+    let form = b"multipart/form-data";
+    let mut types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    types.any(|of| of.get(..form.len()).is_some_and(|essence| essence.eq_ignore_ascii_case(form)))
 }

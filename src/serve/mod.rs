@@ -8,6 +8,7 @@
 
 mod answer;
 mod body;
+mod denials;
 mod edge;
 mod exchange;
 mod framing;
@@ -27,6 +28,7 @@ mod turns;
 
 pub use self::off_runtime::WAITING_THREADS;
 use self::{
+    denials::Denials,
     edge::Edges,
     exchange::Connection,
     growth::Growths,
@@ -95,6 +97,7 @@ pub struct App {
     streams: Arc<Streams>,
     growths: Growths,
     edges: Edges,
+    denials: Denials,
     follower: Follower,
     metrics: Metrics,
     access_log: AccessLog,
@@ -123,6 +126,7 @@ impl App {
             streams,
             growths: Growths::default(),
             edges: Edges::default(),
+            denials: Denials::default(),
             metrics: Metrics::default(),
             access_log,
             sockets: Sockets::open(),

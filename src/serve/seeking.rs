@@ -192,13 +192,11 @@ impl Service {
 /// The answer to a question as JSON.
 fn reply(film: Film<'_>, question: &Question) -> Result<Bytes, Refusal> {
     Ok(match question {
-        Question::Info => json(&film.info()?),
-        Question::Moments { meaning, asked, size } => json(&film.moments(*meaning, asked, *size)?),
+        Question::Info => pages::json(&film.info()?),
+        Question::Moments { meaning, asked, size } => {
+            pages::json(&film.moments(*meaning, asked, *size)?)
+        }
     })
-}
-
-fn json(answer: &impl Serialize) -> Bytes {
-    Bytes::from(serde_json::to_vec(answer).expect("its keys are strings"))
 }
 
 /// What a range of times is in bytes; none where the film can't tell.

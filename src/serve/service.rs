@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{
-        ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION,
+        ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HOST, LOCATION,
         TRANSFER_ENCODING, VARY,
     },
 };
@@ -121,6 +121,12 @@ impl Service {
         let service = self.clone();
         Answering::later(async move {
             if let Err(status) = forgotten(body, service.app.config.limits.header_timeout).await {
+                // Who would write is told that it is off, not how much a body that means nothing may have.
+                if status == StatusCode::PAYLOAD_TOO_LARGE && ingest::is_writing(request.method()) {
+                    let close = HeaderValue::from_static("close");
+                    let refused = ingest::not_allowed(&service, answer, &request);
+                    return refused.with(CONNECTION, close);
+                }
                 return answer.last_message(status);
             }
             service.answer(answer, request).response().await
@@ -133,7 +139,7 @@ impl Service {
             Method::GET => plan::Method::Get,
             Method::HEAD => plan::Method::Head,
             Method::OPTIONS => return answer.options(ingest::methods(self, &request)).into(),
-            _ => return answer.method_not_allowed(ingest::methods(self, &request)).into(),
+            _ => return ingest::not_allowed(self, answer, &request).into(),
         };
         match Route::of(request.uri().path()) {
             Ok(Route::Health) => answer.composed(StatusCode::OK, pages::TEXT, "ok\n").into(),
@@ -254,7 +260,7 @@ impl Service {
             Ok((Found::Folder(found), on)) => {
                 self.listing(answer, &request, place, found, on).await
             }
-            Err(error) => failed(answer, &error),
+            Err(error) => failed(answer, &place, &error),
         }
     }
 
@@ -274,15 +280,15 @@ impl Service {
         let read = move |disks| app.cache.root().names(&at, &folder, MOST_NAMES, disks);
         let (names, truncated) = match self.by_disk(on, read).await {
             Ok((names, _)) => names,
-            Err(error) => return failed(answer, &error),
+            Err(error) => return failed(answer, &place, &error),
         };
         // Composing a long page takes as much time as a slow disk does; a disk that is waited for
         // has no turn.
         let turn = self.app.composing.acquire().await;
-        let app = self.app.clone();
+        let (app, at) = (self.app.clone(), place.clone());
         let composed = OffRuntime::start(move || {
-            let mut listing = listing(&place, names, truncated);
-            live::list(&app, &place, &mut listing);
+            let mut listing = listing(&at, names, truncated);
+            live::list(&app, &at, &mut listing);
             let page = if json { listing.json() } else { listing.html() };
             Ok(Bytes::from_owner(Page { page, _permit: permit }))
         });
@@ -297,7 +303,7 @@ impl Service {
                 let page = answer.composed(StatusCode::OK, pages::HTML, bytes);
                 page.with(CONTENT_SECURITY_POLICY, policy)
             }
-            Err(error) => failed(answer, &error),
+            Err(error) => failed(answer, &place, &error),
         }
         .with(VARY, vary)
         .with(CACHE_CONTROL, fresh)
@@ -418,10 +424,15 @@ fn listing(place: &Place, names: Vec<Name>, truncated: bool) -> Listing {
 }
 
 /// The answer to a file that can't be opened. The cause is the operator's to know.
-fn failed(answer: Answer, error: &io::Error) -> Response<Body> {
+fn failed(answer: Answer, place: &Place, error: &io::Error) -> Response<Body> {
     match error.kind() {
         io::ErrorKind::NotFound => answer.message(StatusCode::NOT_FOUND),
-        io::ErrorKind::PermissionDenied => answer.message(StatusCode::FORBIDDEN),
+        io::ErrorKind::PermissionDenied => {
+            answer.exchange.app().denials.note(place, error);
+            let words =
+                "403 forbidden: the server itself is not let read this; its log says more.\n";
+            answer.composed(StatusCode::FORBIDDEN, pages::TEXT, words)
+        }
         _ if is_shortage(error) => {
             tracing::error!("out of resources: {error}");
             answer.message(StatusCode::SERVICE_UNAVAILABLE)

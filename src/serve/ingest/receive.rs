@@ -1,9 +1,10 @@
 //! A body's frames on their way to the disk: a batch of them is written while the next comes in.
 
-use super::told::{Progress, failed, refusal};
+use super::told::{Progress, Unfit, failed, refusal};
 use crate::{
     live::{Asked, Refused, Stored, Streams, Upload, Writer},
     serve::{answer::Answer, body::Body, off_runtime::OffRuntime, service::Service},
+    store::root::Place,
 };
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -26,6 +27,10 @@ const FRAMES: usize = 4096;
 /// How long a byte waits for others to be written with. So readers are woken no more often than that.
 const GATHER: Duration = Duration::from_millis(20);
 
+const MORE: &str = "400 bad request: there are more bytes than Content-Range says.\n";
+const FEWER: &str =
+    "400 bad request: there are fewer bytes than Content-Range says; those are kept.\n";
+
 /// A value of this type is a writer that leaves in any case: if the request's own task is gone, on a
 /// thread that may wait, for leaving waits for the disk.
 pub(super) struct Held {
@@ -36,6 +41,12 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn new(streams: Arc<Streams>, writer: Writer) -> Held {
         Held { streams, writer: Some(writer) }
+    }
+
+    /// Where the file is to be.
+    fn place(&self) -> Place {
+        let upload = self.writer.as_ref().map(Writer::upload);
+        upload.map(|upload| upload.place().clone()).unwrap_or_default()
     }
 
     fn leave(mut self, clean: bool) -> io::Result<(Arc<Upload>, Stored)> {
@@ -80,7 +91,7 @@ enum Ended {
     /// The server ends.
     Stopped,
     /// It sent more than it may, or than it said.
-    TooLong(StatusCode),
+    TooLong(Unfit),
     Failed(io::Error),
 }
 
@@ -97,10 +108,11 @@ pub(super) async fn receive(
         Asked::Whole(_) => config.most_bytes,
         Asked::Part(span, _) => span.end - span.start,
     };
-    let over = match asked {
-        Asked::Whole(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Asked::Part(..) => StatusCode::BAD_REQUEST,
+    let over = || match asked {
+        Asked::Whole(_) => Unfit::too_large(config.most_bytes),
+        Asked::Part(..) => Unfit::new(StatusCode::BAD_REQUEST, MORE),
     };
+    let place = held.place();
     let (mut frames, mut waiting, mut received) = (Vec::new(), 0, 0_u64);
     let (mut here, mut writing) = (Some(held), None::<Writing>);
     let (mut due, mut ended) = (None, None);
@@ -131,7 +143,7 @@ pub(super) async fn receive(
                         }
                     }
                     // The writer is gone with the thread that had it.
-                    Err(error) => return failed(answer, &error),
+                    Err(error) => return failed(answer, &place, &error),
                 }
             }
             () = at(due) => due = None,
@@ -144,7 +156,7 @@ pub(super) async fn receive(
                     let Ok(mut data) = frame.into_data() else { continue };
                     if received + data.len() as u64 > room {
                         data.truncate(usize::try_from(room - received).unwrap_or(0));
-                        ended = Some(Ended::TooLong(over));
+                        ended = Some(Ended::TooLong(over()));
                     }
                     received += data.len() as u64;
                     service.app.metrics.received.inc_by(data.len() as u64);
@@ -199,6 +211,7 @@ async fn conclude(
     short: bool,
 ) -> Response<Body> {
     let clean = matches!(ended, Ended::AsItShould) && !short;
+    let place = held.place();
     let left = OffRuntime::start(move || {
         let (upload, stored) = held.leave(clean)?;
         Ok((Progress::of(upload), stored))
@@ -206,9 +219,9 @@ async fn conclude(
     let (progress, stored) = match left.await {
         Ok(left) => left,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return refusal(answer, &Refused::Taken);
+            return refusal(answer, &place, &Refused::Taken, None);
         }
-        Err(error) => return failed(answer, &error),
+        Err(error) => return failed(answer, &place, &error),
     };
     log(&progress.upload, &ended, stored, clean);
     if stored == Stored::Partly && clean {
@@ -221,7 +234,7 @@ async fn conclude(
         });
     }
     match ended {
-        Ended::AsItShould if short => answer.last_message(StatusCode::BAD_REQUEST),
+        Ended::AsItShould if short => answer.last_words(StatusCode::BAD_REQUEST, FEWER),
         Ended::AsItShould => match stored {
             Stored::Created => progress.told(answer, StatusCode::CREATED),
             Stored::Replaced => progress.told(answer, StatusCode::NO_CONTENT),
@@ -230,8 +243,8 @@ async fn conclude(
         Ended::Broken => answer.last_message(StatusCode::BAD_REQUEST),
         Ended::Idle => answer.last_message(StatusCode::REQUEST_TIMEOUT),
         Ended::Stopped => answer.last_message(StatusCode::SERVICE_UNAVAILABLE),
-        Ended::TooLong(status) => answer.last_message(status),
-        Ended::Failed(error) => failed(answer, &error),
+        Ended::TooLong(unfit) => unfit.told(answer),
+        Ended::Failed(error) => failed(answer, &place, &error),
     }
 }
 

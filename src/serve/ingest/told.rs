@@ -9,6 +9,7 @@ use crate::{
         body::Body,
         service::is_shortage,
     },
+    store::root::Place,
 };
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
@@ -16,7 +17,7 @@ use http::{
 };
 use rustix::io::Errno;
 use serde::Serialize;
-use std::{io, sync::Arc};
+use std::{borrow::Cow, io, sync::Arc};
 
 /// Seconds after which who was one too many may find room: nobody knows when an encoder ends.
 const COME_BACK: u64 = 5;
@@ -52,7 +53,7 @@ impl Progress {
         let complete = total.is_some_and(|total| held.prefix() >= total);
         let spans = held.iter().map(|span| format!("{}-{}", span.start, span.end - 1)).collect();
         let told = Told { length: held.prefix(), total, held: spans };
-        let json = serde_json::to_vec(&told).unwrap_or_default();
+        let json = pages::json(&told);
         let answer = match status {
             StatusCode::NO_CONTENT => answer.empty(status, HeaderMap::new()),
             _ => answer.composed(status, pages::JSON, json),
@@ -72,19 +73,69 @@ impl Progress {
     }
 }
 
-/// The answer to an upload that is not taken.
-pub(super) fn refusal(answer: Answer, refused: &Refused) -> Response<Body> {
+/// A value of this type is why a request is not taken at all: a status, and the sentence under it.
+pub(super) struct Unfit {
+    pub(super) status: StatusCode,
+    words: Cow<'static, str>,
+}
+
+impl From<StatusCode> for Unfit {
+    fn from(status: StatusCode) -> Unfit {
+        Unfit::new(status, pages::message(status))
+    }
+}
+
+impl Unfit {
+    pub(super) fn new(status: StatusCode, words: &'static str) -> Unfit {
+        Unfit { status, words: words.into() }
+    }
+
+    /// It is more than `most` bytes.
+    pub(super) fn too_large(most: u64) -> Unfit {
+        let words = format!(
+            "413 content too large: a file may have {most} bytes here, as --ingest-max-bytes says.\n"
+        );
+        Unfit { status: StatusCode::PAYLOAD_TOO_LARGE, words: words.into() }
+    }
+
+    /// The answer, after which the connection is closed: what is left of the body is not read.
+    pub(super) fn told(self, answer: Answer) -> Response<Body> {
+        match self.words {
+            Cow::Borrowed(words) => answer.last_words(self.status, words),
+            Cow::Owned(words) => answer.last_words(self.status, words),
+        }
+    }
+}
+
+/// The answer to an upload to `place` that is not taken, where so many bytes are `there` from the start.
+pub(super) fn refusal(
+    answer: Answer,
+    place: &Place,
+    refused: &Refused,
+    there: Option<u64>,
+) -> Response<Body> {
     let text = match refused {
-        Refused::Forbidden => return answer.message(StatusCode::FORBIDDEN),
+        Refused::Forbidden => {
+            let text = "403 forbidden: a link leads out of the folder that may be written into.\n";
+            return answer.composed(StatusCode::FORBIDDEN, pages::TEXT, text);
+        }
         Refused::NotThat => return answer.message(StatusCode::PRECONDITION_FAILED),
         Refused::TooMany => {
             let text = "503 service unavailable: as many files and streams as may be are being received.\n";
             let answer = answer.composed(StatusCode::SERVICE_UNAVAILABLE, pages::TEXT, text);
             return answer.with(RETRY_AFTER, HeaderValue::from(COME_BACK));
         }
-        Refused::Io(error) => return failed(answer, error),
+        Refused::Io(error) => return failed(answer, place, error),
         Refused::Busy => "409 conflict: somebody is writing to it.\n",
-        Refused::Overlap => "409 conflict: some of these bytes are there already.\n",
+        Refused::Overlap => {
+            let text = match there {
+                Some(there) => format!(
+                    "409 conflict: some of these bytes are there already; go on from byte {there}.\n"
+                ),
+                None => "409 conflict: some of these bytes are there already.\n".into(),
+            };
+            return answer.composed(StatusCode::CONFLICT, pages::TEXT, text);
+        }
         Refused::OtherTotal => "409 conflict: the whole was said to have another length.\n",
         Refused::Finished => "409 conflict: the file is whole; delete it to send it in parts.\n",
         Refused::Taken => {
@@ -97,19 +148,20 @@ pub(super) fn refusal(answer: Answer, refused: &Refused) -> Response<Body> {
 }
 
 /// The answer to an upload that the system could not take. The cause is the operator's to know.
-pub(super) fn failed(answer: Answer, error: &io::Error) -> Response<Body> {
+pub(super) fn failed(answer: Answer, place: &Place, error: &io::Error) -> Response<Body> {
     let is =
         |errnos: &[Errno]| errnos.iter().any(|e| error.raw_os_error() == Some(e.raw_os_error()));
     let status = if is(&[Errno::ISDIR, Errno::NOTEMPTY]) {
-        return refusal(answer, &Refused::InTheWay);
+        return refusal(answer, place, &Refused::InTheWay, None);
     } else if is(&[Errno::NOSPC, Errno::DQUOT, Errno::FBIG]) {
         tracing::error!("there is no room for an upload: {error}");
         StatusCode::INSUFFICIENT_STORAGE
     } else if is(&[Errno::NAMETOOLONG, Errno::INVAL]) {
         StatusCode::BAD_REQUEST
     } else if is(&[Errno::ROFS, Errno::ACCESS, Errno::PERM]) {
-        tracing::error!("the system forbids to write: {error}");
-        StatusCode::FORBIDDEN
+        answer.exchange.app().denials.note(place, error);
+        let words = "403 forbidden: the server itself is not let write here; its log says more.\n";
+        return answer.last_words(StatusCode::FORBIDDEN, words);
     } else if is_shortage(error) {
         tracing::error!("out of resources: {error}");
         StatusCode::SERVICE_UNAVAILABLE
