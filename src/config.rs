@@ -1,10 +1,11 @@
 //! What the user typed (`Cli`), and what it means (`Config`): checked once, at start.
 
+mod allowed;
 mod ingest;
 mod typed;
 
 pub use ingest::Ingest;
-pub use typed::said_in_the_environment;
+pub use typed::{said_in_the_environment, said_of_a_folder};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{
@@ -19,7 +20,8 @@ use std::{
 use tracing::level_filters::LevelFilter;
 use typed::{address, bytes, number, yes_or_no};
 
-/// Serves a folder of films by byte range, out of memory-mapped files.
+/// Serves a folder of video files over HTTP, so that browsers, mpv, VLC, ffmpeg and curl can play and
+/// seek them.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub struct Cli {
@@ -46,7 +48,7 @@ pub struct Serve {
     #[arg(default_value = ".", env = "REELMAP_ROOT")]
     pub root: PathBuf,
 
-    /// Address and port to listen on; may be given several times
+    /// Address and port to listen on; several times, or several separated by commas
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     #[arg(env = "REELMAP_LISTEN", value_delimiter = ',', value_parser = address)]
     pub listen: Vec<SocketAddr>,
@@ -97,7 +99,7 @@ pub struct Serve {
     #[arg(value_parser = number::<u32>(1..=86_400))]
     pub write_timeout: u32,
 
-    /// Seconds that answers in flight get to finish after SIGTERM or SIGINT
+    /// Seconds that answers in flight get to finish after SIGTERM or SIGINT; a second signal ends them
     #[arg(long, default_value_t = 30, env = "REELMAP_DRAIN", value_name = "SECONDS")]
     #[arg(value_parser = number::<u32>(0..=86_400))]
     pub drain: u32,
@@ -248,6 +250,7 @@ impl Config {
             "cannot serve {}: it is not a folder: give the one that it lies in",
             serve.root.display(),
         );
+        allowed::to_read(&root, !serve.no_listing)?;
         ensure!(!serve.listen.is_empty(), "nothing to listen on: give --listen ADDRESS:PORT");
         let ingest = Ingest::new(&serve.ingest, &root, &serve.listen)?;
         let room = descriptors.unwrap_or(u64::MAX);

@@ -11,9 +11,10 @@ use std::{
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Asks `url`; an error says why the server isn't well.
+/// Asks `url`, and where it has no path `/-/health`; an error says why the server isn't well.
 pub fn ask(url: &str) -> Result<()> {
     let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
+    ensure!(uri.scheme().is_some(), "{url} does not begin with http://: write http://{url}");
     ensure!(uri.scheme_str() == Some("http"), "{url} does not begin with http://");
     let authority = uri.authority().with_context(|| format!("{url} names no host"))?;
     let host = authority.host().trim_matches(['[', ']']);
@@ -22,7 +23,10 @@ pub fn ask(url: &str) -> Result<()> {
         .with_context(|| format!("cannot find {host}"))?
         .next()
         .with_context(|| format!("{host} has no address"))?;
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = match uri.path_and_query().map(|target| target.as_str()) {
+        None | Some("/") => "/-/health",
+        Some(target) => target,
+    };
     let status = exchange(&address, authority.as_str(), target)
         .with_context(|| format!("no answer from {url}"))?;
     if status != "200" {

@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 fn main() -> ExitCode {
     let typed = Cli::try_parse().unwrap_or_else(|error| {
-        let said = config::said_in_the_environment(&error);
+        let said = config::said_in_the_environment(&error).or(config::said_of_a_folder(&error));
         let _ = error.print();
         if let Some(said) = said {
             eprintln!("{said}");
@@ -25,7 +25,14 @@ fn main() -> ExitCode {
     let outcome = match typed.command {
         Command::Serve(flags) => run(flags),
         Command::Health(flags) => health::ask(&flags.url()),
-        Command::At(flags) => at(flags),
+        Command::At(flags) => match moments(&flags) {
+            Ok(question) => seek::command::ask(&flags.file, &question, flags.human),
+            // As any other command line that can't be meant.
+            Err(refusal) => {
+                eprintln!("reelmap: {refusal}");
+                return ExitCode::from(2);
+            }
+        },
         Command::Info(flags) => seek::command::ask(&flags.file, &Question::Info, flags.human),
     };
     match outcome {
@@ -37,10 +44,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn at(flags: config::At) -> Result<()> {
+fn moments(flags: &config::At) -> Result<Question, seek::Refusal> {
     let meaning = if flags.tc { Meaning::Own } else { Meaning::Elapsed };
-    let question = Question::moments(meaning, flags.timecodes, flags.size)?;
-    seek::command::ask(&flags.file, &question, flags.human)
+    Question::moments(meaning, flags.timecodes.clone(), flags.size)
 }
 
 fn run(flags: config::Serve) -> Result<()> {

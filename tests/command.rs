@@ -4,9 +4,11 @@ mod support;
 
 use rustix::process::Signal;
 use std::{
-    fs::File,
+    fs::{self, File, Permissions},
     io::Read,
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::PathBuf,
     process::Output,
     time::Duration,
 };
@@ -51,6 +53,113 @@ fn reader(program: &Program) -> Client {
     client.stream.read_exact(&mut first).unwrap();
     client.push_back(first);
     client
+}
+
+/// What a user who is not root gets: the first words of a command line that runs as such.
+fn unprivileged() -> std::process::Command {
+    let mut command = reelmap();
+    if rustix::process::geteuid().is_root() {
+        command.uid(65534);
+    }
+    command
+}
+
+/// A folder in which something has such a mode, which is taken back so that it can be removed.
+struct Closed(tempfile::TempDir, PathBuf);
+
+impl Closed {
+    fn new(name: &str, mode: u32) -> Closed {
+        let folder = folder();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(folder.path().join("live")).unwrap();
+        fs::set_permissions(folder.path().join("live"), Permissions::from_mode(0o777)).unwrap();
+        fs::create_dir(folder.path().join("live/shut")).unwrap();
+        let closed = folder.path().join(name);
+        fs::set_permissions(&closed, Permissions::from_mode(mode)).unwrap();
+        Closed(folder, closed)
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        let _ = fs::set_permissions(&self.1, Permissions::from_mode(0o755));
+    }
+}
+
+#[test]
+fn a_folder_that_may_not_be_used_is_a_sentence() {
+    for (mode, flags, words) in [
+        (0o000, &[][..], "may not read there"),
+        (0o311, &[], "may not read there"),
+        (0o444, &["--no-listing"], "may not read there"),
+        (0o555, &["--ingest", "."], "may not write there"),
+    ] {
+        let closed = Closed::new("live", mode);
+        let output =
+            programs::finish(unprivileged().arg("serve").arg(&closed.1).args(flags), LIMIT);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{mode:o}: {said}");
+        for words in [closed.1.to_str().unwrap(), "user ", words] {
+            assert!(said.contains(words), "{mode:o}: {said}");
+        }
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_listed_need_not_be_read() {
+    let closed = Closed::new("live", 0o311);
+    let mut command = unprivileged();
+    command.arg("serve").arg(&closed.1).args(["--listen", "127.0.0.1:0", "--no-listing"]);
+    assert_eq!(Program::run(command).connect().ask("GET /shut HTTP/1.1").status, 404);
+}
+
+#[test]
+fn what_the_system_forbids_is_told_apart_and_logged() {
+    for (name, mode, request, words) in [
+        ("film.mp4", 0o000, "GET /film.mp4 HTTP/1.1", "not let read this"),
+        ("live/shut", 0o311, "GET /live/shut/ HTTP/1.1", "not let read this"),
+        (
+            "live/shut",
+            0o555,
+            "PUT /live/shut/film HTTP/1.1\nContent-Length: 0",
+            "not let write here",
+        ),
+    ] {
+        let closed = Closed::new(name, mode);
+        let mut command = unprivileged();
+        command.arg("serve").arg(closed.0.path());
+        command.args(["--listen", "127.0.0.1:0", "--ingest", "live"]);
+        let mut program = Program::run(command);
+        let answer = program.connect().ask(request);
+        assert_eq!(answer.status, 403, "{request}");
+        assert!(answer.text().contains(words), "{request}: {}", answer.text());
+        let line = program.wait_for_line("is forbidden to user ");
+        assert!(line.contains(&format!("/{name}")), "{line}");
+        let hidden = program.connect().ask("PUT /live/.film HTTP/1.1\nContent-Length: 0");
+        assert!(hidden.status == 403 && !hidden.text().contains(words), "{}", hidden.text());
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_subcommand_is_told_which() {
+    let folder = folder();
+    let path = folder.path().to_str().unwrap();
+    let output = run(&[path]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.ends_with(&format!("To serve that folder: reelmap serve {path}\n")), "{said}");
+    assert!(!String::from_utf8(run(&["/no/folder"]).stderr).unwrap().contains("To serve"));
+}
+
+#[test]
+fn a_folder_to_write_into_that_will_not_do_is_a_sentence() {
+    let folder = folder();
+    let root = folder.path().canonicalize().unwrap();
+    let root = root.to_str().unwrap();
+    let missing = format!("there is no {root}/live: make it");
+    assert_refused(&["serve", root, "--ingest", "live"], 1, &missing);
+    assert_refused(&["serve", root, "--ingest", "/"], 1, &format!("must lie inside {root}\n"));
 }
 
 fn refuses(address: SocketAddr) -> bool {
@@ -209,6 +318,10 @@ fn a_value_that_can_not_be_read_is_told_what_to_write() {
     let film = fixture("moov-first.mp4");
     for (arguments, words) in [
         (&["serve", "--listen", "8080"][..], "write an address and a port, such as 127.0.0.1:8080"),
+        (
+            &["serve", "--listen", "localhost:8087"],
+            "names such as localhost are not looked up: write",
+        ),
         (&["serve", "--drain", "soon"], "write a whole number from 0 to 86400"),
         (&["serve", "--index-mib", "0"], "write a whole number from 1 to 1048576"),
         (&["at", &film, "5", "--size", "20MB"], "without a unit, such as 20971520"),
@@ -232,10 +345,13 @@ fn a_value_that_can_not_be_read_is_told_what_to_write() {
 #[test]
 fn health_is_0_for_a_server_that_is_well() {
     let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    // The folder itself is nothing that is asked for.
+    let program = Program::start(folder.path(), &["--no-listing"]);
     let url = format!("http://{}/-/health", program.address);
-    let output = run(&["health", &url]);
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    for url in [&url, url.trim_end_matches("-/health"), url.trim_end_matches("/-/health")] {
+        let output = run(&["health", url]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
     let listen = program.address.to_string();
     let output = programs::finish(reelmap().arg("health").env("REELMAP_LISTEN", listen), LIMIT);
     assert!(output.status.success(), "{output:?}");
@@ -250,6 +366,8 @@ fn health_is_1_for_any_other() {
     assert_refused(&["health", &format!("http://{}/none", program.address)], 1, "answered 404");
     assert_refused(&["health", "https://127.0.0.1/"], 1, "http://");
     assert_refused(&["health", "nonsense"], 1, "nonsense");
+    let bare = program.address.to_string();
+    assert_refused(&["health", &bare], 1, &format!("write http://{bare}"));
 }
 
 #[test]
@@ -387,18 +505,26 @@ fn a_file_without_an_answer_is_a_sentence() {
     let readme = fixture("README.md");
     for (arguments, words) in [
         (&["at", &film, "10"][..], "10 is past the end: the film is 10 s long"),
-        (&["at", &film, "soon"], "no timecode"),
         (&["at", &film, "00:00:05:25"], "count 0 to 24"),
         (&["at", &film, "00:00:05:00", "--tc"], "no timecode track"),
-        (&["at", &film, "5", "--size", "0"], "1 byte or more"),
-        (&["at", &film, "-1"], "before the film's first frame"),
-        (&["at", &film, "5s"], "without units"),
-        (&["at", &film, ""], "the moment is empty: give a time, a label or a frame's number"),
         (&["at", "/no/such/film", "5"], "cannot open /no/such/film"),
         (&["info", "/dev/null"], "/dev/null is not a file"),
         (&["info", &readme], "no container that is known here: MP4, MOV, Matroska"),
     ] {
         assert_refused(arguments, 1, words);
+    }
+    // What no film could answer is the command line's fault.
+    for (arguments, words) in [
+        (&["at", &film, "banana"][..], "no timecode"),
+        (&["at", &film, "5", "--size", "0"], "1 byte or more"),
+        (&["at", &film, "-1"], "before the film's first frame"),
+        (&["at", &film, "5s"], "without units"),
+        (
+            &["at", "/no/such/film", ""],
+            "the moment is empty: give a time, a label or a frame's number",
+        ),
+    ] {
+        assert_refused(arguments, 2, words);
     }
     for arguments in [&["at", &film][..], &["info"], &["at", &film, "5", "--size", "much"]] {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");

@@ -1,10 +1,13 @@
 //! Whether and where files may be written, as typed and as meant.
 
-use super::typed::{number, yes_or_no};
-use anyhow::{Context, Result, ensure};
+use super::{
+    allowed,
+    typed::{number, yes_or_no},
+};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use std::{
-    fmt,
+    fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -13,7 +16,8 @@ use std::{
 /// The flags of writing, and of reading what is being written.
 #[derive(Args, Clone, Debug)]
 pub struct Flags {
-    /// A folder inside ROOT that files may be written into, and streams; may be given several times
+    /// A folder inside ROOT that files may be written into, and streams; several times, or several
+    /// separated by commas
     #[arg(long, value_name = "DIR", env = "REELMAP_INGEST", value_delimiter = ',')]
     pub ingest: Vec<PathBuf>,
 
@@ -126,14 +130,23 @@ impl Ingest {
 
 /// A folder that is given as the root leads to it, or as the system does.
 fn inside(folder: &Path, root: &Path) -> Result<Folder> {
-    let found = root.join(folder).canonicalize().or_else(|_| folder.canonicalize());
-    let path = found.with_context(|| {
-        format!("cannot write into {}: give a folder that is there", folder.display())
-    })?;
+    let tried = root.join(folder);
+    let path = match tried.canonicalize().or_else(|why| folder.canonicalize().map_err(|_| why)) {
+        Ok(path) => path,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => bail!(
+            "cannot write into {}: there is no {}: make it, or give a folder that is there",
+            folder.display(),
+            tried.display(),
+        ),
+        Err(why) => {
+            return Err(why).with_context(|| format!("cannot write into {}", tried.display()));
+        }
+    };
     ensure!(path.is_dir(), "cannot write into {}: it is not a folder", folder.display());
-    let inside = path.strip_prefix(root).with_context(|| {
-        format!("cannot write into {}: it must lie inside {}", folder.display(), root.display())
-    })?;
+    let Ok(inside) = path.strip_prefix(root) else {
+        bail!("cannot write into {}: it must lie inside {}", folder.display(), root.display());
+    };
+    allowed::to_write(&path)?;
     Ok(Folder { inside: inside.to_owned(), path })
 }
 
