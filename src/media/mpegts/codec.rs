@@ -91,6 +91,8 @@ impl Codec {
             0xea => Vc1,
             0x81 | 0xc1 => Ac3,
             0x84 | 0x87 | 0xc2 => Eac3,
+            // Where a program says whose types it has, it is another's: SCTE 27 subtitles.
+            0x82 if registered(program).next().is_none() => Dts,
             0x8a => Dts,
             0x86 if splices => Timed("scte_35"),
             kind => Unknown(kind),
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn types_and_descriptors_name_a_codec() {
-        let table: [(u8, &[u8], &[u8], Codec); 13] = [
+        let table: [(u8, &[u8], &[u8], Codec); 15] = [
             (0x1b, b"", b"", H264),
             (0x24, b"", b"", Hevc),
             (0x02, b"", b"", Mpeg2),
@@ -185,6 +187,8 @@ mod tests {
             (0x06, b"\x7f\x02\x15\x00", b"", Audio("ac-4")),
             (0x86, b"", b"\x05\x04CUEI", Timed("scte_35")),
             (0x86, b"", b"\x05\x04HDMV", Dts),
+            (0x82, b"", b"", Dts),
+            (0x82, b"", b"\x05\x04GA94", Unknown(0x82)),
             (0x90, b"", b"\x05\x04HDMV", Timed("hdmv_pgs_subtitle")),
             (0x90, b"", b"", Unknown(0x90)),
         ];
