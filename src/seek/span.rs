@@ -10,7 +10,7 @@
 
 use super::{Film, Refusal};
 use crate::media::{Counting, Error, Place, Rate, Reel, Time, Timecode};
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 /// A value of this type is a range of times that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ enum Format {
     At(Rate, bool),
 }
 
+/// Hours, minutes or seconds that no film lasts.
+const LARGE: &str = "99999999999";
 const RATE_25: Rate = Rate { numerator: 25, denominator: 1 };
 const RATE_30: Rate = Rate { numerator: 30, denominator: 1 };
 const RATE_29_97: Rate = Rate { numerator: 30_000, denominator: 1001 };
@@ -64,6 +66,7 @@ impl Format {
             // A label without its frames is one of frame 0.
             (Format::Smpte | Format::At(_, false), 2) => format!("{text}:00").parse().ok()?,
             (Format::At(_, true), 2) => format!("{text};00").parse().ok()?,
+            (Format::Npt, _) => bounded(text).parse().ok()?,
             _ => text.parse().ok()?,
         };
         match (self, timecode) {
@@ -98,6 +101,17 @@ impl Format {
             Some(time) => Ok(Place::Grid(time)),
             None => Err(Refusal::Malformed(format!("{label} is too late for any film"))),
         }
+    }
+}
+
+/// A time whose first number no clock here can hold, as one that is later than any film (RFC 9110 §14.1.2 has it so for
+/// bytes).
+fn bounded(text: &str) -> Cow<'_, str> {
+    let (first, rest) = text.split_at(text.find([':', '.']).unwrap_or(text.len()));
+    let digits = first.trim_start_matches('0').len();
+    match digits > LARGE.len() && first.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => format!("{LARGE}{rest}").into(),
+        false => text.into(),
     }
 }
 

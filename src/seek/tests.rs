@@ -96,6 +96,11 @@ fn ranges_of_times() {
         ("npt=5.01-5.02", 100, 126),
         ("npt=0:05-0:06.001", 100, 151),
         ("npt=00:00:05-99", 100, 250),
+        // Numbers that no clock here can hold are large, as those of `bytes=` are.
+        ("npt=5-9999999999999999999999", 100, 250),
+        ("npt=5-9999999999999999999999.5", 100, 250),
+        ("npt=5-9999999999999999999999:00:00", 100, 250),
+        ("npt=0000000000000000000000005-", 100, 250),
         ("NPT = 8 - ", 200, 250),
         ("smpte=00:00:05:00-00:00:06:00", 100, 150),
         ("smpte=00:00:05-00:00:06", 100, 150),
@@ -124,6 +129,7 @@ fn ranges_of_times_that_show_nothing() {
     for (range, says) in [
         ("npt=10-", "10 s long"),
         ("npt=99-100", "10 s long"),
+        ("npt=9999999999999999999999-", "10 s long"),
         ("npt=5-5", "ends where it begins"),
         ("npt=7-3", "ends where it begins"),
         ("npt=-0", "ends where it begins"),
@@ -174,6 +180,8 @@ fn what_is_no_range_of_times() {
         "smpte-24=00:00:05:00-",
         "clock=\"2009-07-26T11:19:01Z\"-",
         "npt=5-6;include-setup",
+        "npt=5-9999999999999999999999:60",
+        "npt=5-9999999999999999999999:0:0:0",
     ] {
         assert_eq!(TimeRange::parse(range), None, "{range}");
     }
