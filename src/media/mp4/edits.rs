@@ -4,6 +4,7 @@
 //! media        0----[====A====]-----------[==B==]---->
 //! presentation (empty)[====A====][==B==]
 //! ```
+//! The rate of an edit is not looked at: players show its media at the usual one, for as long as the edit lasts.
 //! All times here are ticks of the media's clock; segment durations come on the movie's clock and are rounded
 //! to the nearest tick one by one, as ffmpeg does.
 
@@ -84,15 +85,10 @@ impl Edits {
                 1 => (window.u64(at)?, window.u64(at + 8)? as i64),
                 _ => (window.u32(at)?.into(), window.u32(at + 4)? as i32 as i64),
             };
-            let rate = window.u32(at + entry - 4)?;
             let duration = i64::try_from(duration).unwrap_or(i64::MAX);
             let duration =
                 Time::new(duration, movie).ticks_at(media, Rounding::Nearest).unwrap_or(i64::MAX);
             if time != -1 {
-                if rate != 0x1_0000 {
-                    let what = "an edit that is played at another rate than 1 is not read";
-                    return Err(Error::broken(at, what));
-                }
                 // No duration: in a fragmented file, and for writers who didn't know it, all that follows.
                 let duration = if duration == 0 { i64::MAX } else { duration };
                 edits.shown.push(Edit { start, media: time, duration });
@@ -178,9 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn other_rates_and_endless_lists_are_refused() {
-        assert!(matches!(read(0, &[(600, 0, 0)]), Err(Error::Broken { offset: 8, .. })));
-        assert!(read(0, &[(600, 0, 0x2_0000)]).is_err());
+    fn a_rate_changes_nothing() {
+        let usual = read(0, &[(600, 3000, 0x1_0000), (300, 0, 0x1_0000)]).unwrap();
+        for rate in [0, 0x2_0000, 0xFFFF_0000] {
+            assert_eq!(read(0, &[(600, 3000, rate), (300, 0, 0x1_0000)]).unwrap(), usual, "{rate}");
+        }
+    }
+
+    #[test]
+    fn endless_lists_are_refused() {
         let mut long = vec![0, 0, 0, 0, 0, 0, 8, 0];
         long.resize(8 + 12 * 2048, 0);
         let end = long.len() as u64;

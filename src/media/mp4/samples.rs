@@ -8,6 +8,9 @@ use super::{
 };
 use crate::media::{Error, Source};
 
+/// Longer lists of sync samples are taken to be in order.
+const MOST_SORTED: u64 = 1 << 20;
+
 /// A value of this type is one sample as the tables tell it, in the media's own time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raw {
@@ -223,10 +226,12 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// A list of sample numbers in rising order.
+/// A list of sample numbers.
 struct Marks<'a> {
     window: Window<'a>,
     table: Table,
+    /// All of it in rising order, where the table is in none.
+    sorted: Option<Vec<u32>>,
     entry: u64,
     /// The next number in the list, counted from zero; `u64::MAX` after the last one.
     next: u64,
@@ -236,10 +241,32 @@ struct Marks<'a> {
 
 impl<'a> Marks<'a> {
     fn new(source: &'a dyn Source, table: Table) -> Result<Self, Error> {
-        let mut window = Window::new(source, table.end);
-        let first = u64::from(window.u32(table.start)?);
-        let base = first.min(1);
-        Ok(Marks { window, table, entry: 1, next: first - base, base })
+        let window = Window::new(source, table.end);
+        let mut marks = Marks { window, table, sorted: None, entry: 0, next: 0, base: 0 };
+        if table.count <= MOST_SORTED && !marks.rises()? {
+            let list: Result<Vec<u32>, Error> =
+                (0..table.count).map(|entry| marks.window.u32(table.start + entry * 4)).collect();
+            let mut list = list?;
+            list.sort_unstable();
+            marks.sorted = Some(list);
+        }
+        marks.step()?;
+        marks.base = marks.next.min(1);
+        marks.next -= marks.base;
+        Ok(marks)
+    }
+
+    /// Whether the table is in order: muxers write it so, editors not always.
+    fn rises(&mut self) -> Result<bool, Error> {
+        let mut last = 0;
+        for entry in 0..self.table.count {
+            let number = self.window.u32(self.table.start + entry * 4)?;
+            if number < last {
+                return Ok(false);
+            }
+            last = number;
+        }
+        Ok(true)
     }
 
     /// Whether that number is in the list; asked in rising order.
@@ -261,11 +288,15 @@ impl<'a> Marks<'a> {
     }
 
     fn step(&mut self) -> Result<(), Error> {
-        self.next = match self.entry < self.table.count {
-            true => u64::from(self.window.u32(self.table.start + self.entry * 4)?)
-                .saturating_sub(self.base),
-            false => u64::MAX,
+        let sorted = self.sorted.as_ref().map(|list| list.get(self.entry as usize).copied());
+        let number = match sorted {
+            Some(number) => number,
+            None if self.entry < self.table.count => {
+                Some(self.window.u32(self.table.start + self.entry * 4)?)
+            }
+            None => None,
         };
+        self.next = number.map_or(u64::MAX, |number| u64::from(number).saturating_sub(self.base));
         self.entry += 1;
         Ok(())
     }
