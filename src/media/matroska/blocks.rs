@@ -7,6 +7,7 @@
 //!   BlockGroup   Block: the same without the key flag; ReferenceBlock: it is no key; BlockDuration
 //! ```
 
+use super::beside::Beside;
 use super::ebml::{Element, HEADER, Reader, size_of, vint};
 use super::ids;
 use crate::media::{Error, Source};
@@ -51,11 +52,19 @@ struct Cluster {
 pub struct Walk<'a> {
     pub reader: Reader<'a>,
     wanted: Wanted,
+    /// Other tracks, of which only the end is wanted.
+    pub beside: Beside,
     at: u64,
     until: u64,
     segment_end: Option<u64>,
     cluster: Option<Cluster>,
     lace: Option<Lace>,
+    /// How long a frame of the last lace is, of those that say nothing of it.
+    pace: Option<u64>,
+    /// Where the child of a cluster begins that was read last.
+    child: u64,
+    /// Only the time of the next block is wanted.
+    peeks: bool,
     /// More may come: what isn't whole is waited for, not stepped over.
     growing: bool,
     /// What comes next isn't whole.
@@ -105,11 +114,15 @@ impl<'a> Walk<'a> {
         Self {
             reader,
             wanted,
+            beside: Beside::default(),
             at,
             until,
             segment_end,
             cluster,
             lace,
+            pace: None,
+            child: from,
+            peeks: false,
             growing,
             dry,
             lost,
@@ -288,7 +301,7 @@ impl<'a> Walk<'a> {
             self.recover(self.at)?;
             return Ok(None);
         };
-        self.at = end;
+        (self.at, self.child) = (end, child.start);
         match child.id {
             ids::TIMESTAMP => {
                 let time = self.reader.unsigned(&child, 0)?;
@@ -319,7 +332,7 @@ impl<'a> Walk<'a> {
         while let Some(child) = self.reader.child(&mut at, Some(end))? {
             match child.id {
                 ids::BLOCK => {
-                    if !self.is_wanted(&child)? {
+                    if !self.is_followed(&child)? {
                         return Ok(None);
                     }
                     block = Some(child);
@@ -341,9 +354,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn is_wanted(&mut self, block: &Element) -> Result<bool, Error> {
+    fn is_followed(&mut self, block: &Element) -> Result<bool, Error> {
         let head = self.reader.bytes(block.body, size_of(block).min(8) as usize)?;
-        Ok(vint(head).is_some_and(|(number, _)| number == Some(self.wanted.track)))
+        let track = vint(head).and_then(|(number, _)| number);
+        Ok(track.is_some_and(|track| track == self.wanted.track || self.beside.has(track)))
     }
 
     fn frame(
@@ -356,14 +370,22 @@ impl<'a> Walk<'a> {
         let size = size_of(block);
         let head = self.reader.bytes(block.body, size.min(16) as usize)?;
         let Some((Some(track), skip)) = vint(head) else { return Ok(None) };
-        if track != self.wanted.track {
+        if track != self.wanted.track && !self.beside.has(track) {
             return Ok(None);
         }
         let Some(&[high, low, flags]) = head.get(skip..skip + 3) else { return Ok(None) };
         let offset = i64::from(i16::from_be_bytes([high, low]));
         // Before the Segment's zero there is no time (but for what CodecDelay takes off).
         let time = i64::try_from(cluster.time).ok().and_then(|time| time.checked_add(offset));
-        let time = time.filter(|&time| time >= 0).and_then(|time| {
+        let time = time.filter(|&time| time >= 0);
+        let duration = duration.filter(|&duration| duration > 0);
+        if track != self.wanted.track {
+            if let Some(time) = time {
+                self.beside.take(track, time, duration, flags & LACING != 0);
+            }
+            return Ok(None);
+        }
+        let time = time.and_then(|time| {
             let time = time.checked_sub(self.wanted.delay)?;
             time.checked_mul(i64::try_from(self.wanted.tick).ok()?)?;
             Some(time)
@@ -374,9 +396,9 @@ impl<'a> Walk<'a> {
             span: block.body..end,
             key: key.unwrap_or(flags & KEY != 0),
             cluster: cluster.start,
-            duration: duration.filter(|&duration| duration > 0),
+            duration,
         };
-        if flags & LACING == 0 {
+        if flags & LACING == 0 || self.peeks {
             return Ok(Some(found));
         }
         let Some(count) = self.laces(block.body + skip as u64 + 3, end, flags & LACING)? else {
@@ -386,10 +408,43 @@ impl<'a> Walk<'a> {
             (self.wanted.frame.checked_mul(count)?.checked_div(self.wanted.tick))
                 .filter(|&duration| duration > 0)
         });
+        let whole = match whole {
+            None if count > 1 => self.reaches(time, count)?,
+            whole => whole,
+        };
+        if self.dry {
+            return Ok(None);
+        }
         if let Some(duration) = whole.filter(|&duration| duration >= count && duration < 1 << 48) {
             self.lace = Some(Lace { block: found.clone(), number: 1, count, duration });
         }
         Ok(Some(found))
+    }
+
+    /// How long a lace is of which nothing says it: up to the next block of its track, and the last one as long as the
+    /// frames before it were.
+    fn reaches(&mut self, time: i64, count: u64) -> Result<Option<u64>, Error> {
+        let here = (self.at, self.cluster, self.damage, self.beside);
+        let start = self.child;
+        self.peeks = true;
+        let next = self.block();
+        self.peeks = false;
+        if self.dry {
+            // It may still come: the lace is taken then.
+            (self.at, self.cluster, self.lost) = (start, here.1, false);
+            return Ok(None);
+        }
+        (self.at, self.cluster, self.damage, self.beside) = here;
+        self.lost = false;
+        let gap = next?.map(|next| next.time.saturating_sub(time));
+        let each = gap.map(|gap| u64::try_from(gap).unwrap_or(0) / count);
+        // No frame is so much longer than the one before: something is missing here.
+        let is_hole = |each: &u64| self.pace.is_some_and(|pace| *each > pace.saturating_mul(8));
+        self.pace = match each.filter(|each| !is_hole(each)) {
+            Some(each) => Some(each).filter(|&each| each > 0),
+            None => self.pace,
+        };
+        Ok(self.pace.and_then(|each| each.checked_mul(count)))
     }
 
     /// How many frames a lace holds, where their sizes fit into the block (RFC 9559 §10.3).

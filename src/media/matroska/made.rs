@@ -186,10 +186,10 @@ impl Film {
             blocks.push(simple(1, time, is_key));
             blocks.push(simple(2, time, true));
         }
-        let rate = number(ids::DEFAULT_DURATION, 40_000_000);
+        let [rate, block] = [40_000_000, 20_000_000].map(|n| number(ids::DEFAULT_DURATION, n));
         let tracks = master(
             ids::TRACKS,
-            &[entry(1, 1, "V_MPEG4/ISO/AVC", &[rate]), entry(2, 2, "A_OPUS", &[])],
+            &[entry(1, 1, "V_MPEG4/ISO/AVC", &[rate]), entry(2, 2, "A_OPUS", &[block])],
         );
         let mut parts = vec![info(1_000_000, None), tracks];
         // The Cues stand before the clusters and are as long whatever they say.

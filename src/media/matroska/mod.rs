@@ -12,6 +12,7 @@
 //! (`sparse`). A frame's place is its block's content, as ffprobe's `pos` has it; a span that is to be decoded
 //! begins at the cluster that holds the sync sample.
 
+mod beside;
 mod blocks;
 mod clock;
 mod codec;
@@ -36,6 +37,7 @@ use super::timecode::{Counting, Timecode};
 use super::{
     Container, Error, Found, Index, Kind, Layout, Rate, Sample, Source, StartTimecode, Time, Track,
 };
+use beside::Beside;
 use blocks::Wanted;
 use clock::{Clock, Grid};
 use head::{Entry, Head};
@@ -127,7 +129,10 @@ impl Matroska {
         small: u64,
     ) -> Result<Option<Matroska>, Error> {
         let Some(entry) = head.entries.get(main) else { return Ok(None) };
-        let recipe = recipe(head, entry);
+        let mut recipe = recipe(head, entry);
+        if said_duration(head, source.length()).is_none() {
+            recipe.beside = Beside::of(&head.entries, main, &recipe.clock);
+        }
         let (clock, track) = (recipe.clock, entry.track.id);
         let announced = clock::rate(entry.frame);
         let mut sparse = None;
@@ -146,10 +151,11 @@ impl Matroska {
             Some(sparse) => {
                 let mut layout = layout(head);
                 layout.tables = head.cues.and_then(|cues| Some(cues.start..cues.end?));
-                let (last, sparse) = (sparse.last, Box::new(sparse));
+                let (last, others, sparse) = (sparse.last, sparse.others_end, Box::new(sparse));
                 let (whole, walking) = (OnceLock::new(), Mutex::new(()));
                 let map = Map::Sparse { sparse, whole, walking };
-                let duration = duration(head, &clock, last, announced, source.length());
+                let shown = shown_until(&clock, last, announced).max(others.unwrap_or(0));
+                let duration = duration(head, &clock, shown, source.length());
                 Some(Self::told(head, main, recipe, (map, layout), (announced, false), duration))
             }
             None => {
@@ -181,7 +187,8 @@ impl Matroska {
         let before = frames.len().checked_sub(2).and_then(|rank| frames.times().get(rank));
         let gap = before.and_then(|before| last.0.checked_sub(before));
         let last = (last.0, last.1.or(gap.filter(|_| announced.is_none())));
-        let duration = duration(head, clock, last, pace.0, length);
+        let shown = shown_until(clock, last, pace.0).max(whole.part.others_end.unwrap_or(0));
+        let duration = duration(head, clock, shown, length);
         let map = Map::Whole(Box::new(whole));
         Some(Self::told(head, main, recipe, (map, layout), pace, duration))
     }
@@ -375,7 +382,8 @@ fn recipe(head: &Head, entry: &Entry) -> Recipe {
     let clock = Clock::new(head.tick);
     let delay = clock.nearest(entry.delay);
     let wanted = Wanted { track: entry.track.id, delay, frame: entry.frame, tick: head.tick };
-    Recipe { wanted, clock, clusters: head.clusters, segment_end: head.segment_end }
+    let beside = Beside::default();
+    Recipe { wanted, beside, clock, clusters: head.clusters, segment_end: head.segment_end }
 }
 
 fn layout(head: &Head) -> Layout {
@@ -414,20 +422,22 @@ fn pace(frames: &Frames, announced: Option<Rate>, clock: &Clock) -> (Option<Rate
     }
 }
 
-/// The Segment's Duration, or the end of the last frame where that is later, or where the file was cut off.
-fn duration(
-    head: &Head,
-    clock: &Clock,
-    (last, lasts): (i64, Option<i64>),
-    rate: Option<Rate>,
-    length: u64,
-) -> Time {
-    let frame = rate.and_then(|rate| rate.time_of(1)).map(|time| clock.up_to(time));
-    // A frame of no known length is shown for a moment at least.
-    let shown = last.saturating_add(lasts.or(frame).unwrap_or(0).max(clock.at(1)));
-    let is_cut = head.segment_end.is_some_and(|end| end > length);
-    let said = head.duration.filter(|_| !is_cut).map(|ticks| clock.at(ticks.round() as i64));
+/// The Segment's Duration, or the end of what is shown where that is later, or where the file was cut off.
+fn duration(head: &Head, clock: &Clock, shown: i64, length: u64) -> Time {
+    let said = said_duration(head, length).map(|ticks| clock.at(ticks.round() as i64));
     clock.time(said.unwrap_or(0).max(shown))
+}
+
+/// What the Segment says, of a file of that length, unless it was cut off.
+fn said_duration(head: &Head, length: u64) -> Option<f64> {
+    let is_cut = head.segment_end.is_some_and(|end| end > length);
+    head.duration.filter(|_| !is_cut)
+}
+
+/// When the last frame has been shown: for a moment at least, where it is of no known length.
+fn shown_until(clock: &Clock, (last, lasts): (i64, Option<i64>), rate: Option<Rate>) -> i64 {
+    let frame = rate.and_then(|rate| rate.time_of(1)).map(|time| clock.up_to(time));
+    last.saturating_add(lasts.or(frame).unwrap_or(0).max(clock.at(1)))
 }
 
 fn start_timecode(label: &str, rate: Rate) -> Option<StartTimecode> {

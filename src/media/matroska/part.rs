@@ -1,5 +1,6 @@
 //! A stretch of the file whose clusters were walked: its frames in presentation order, and where its clusters begin.
 
+use super::beside::Beside;
 use super::blocks::{Block, Walk, Wanted};
 use super::clock::{Clock, Grid};
 use crate::media::column::Column;
@@ -10,6 +11,8 @@ use crate::media::{Error, Source, Time};
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
     pub wanted: Wanted,
+    /// The other tracks, where their ends tell how long the film is.
+    pub beside: Beside,
     pub clock: Clock,
     pub clusters: u64,
     pub segment_end: Option<u64>,
@@ -23,6 +26,8 @@ pub struct Part {
     clusters: Column,
     /// When the last one has been shown: its time and its length, where the block says so.
     pub last: Option<(i64, Option<i64>)>,
+    /// When the other tracks end, of those that are followed.
+    pub others_end: Option<i64>,
 }
 
 impl Part {
@@ -33,14 +38,16 @@ impl Part {
         (from, until): (u64, u64),
         room: usize,
     ) -> Result<Part, Error> {
-        let Recipe { wanted, segment_end, .. } = *recipe;
+        let Recipe { wanted, beside, segment_end, .. } = *recipe;
         let mut walk = Walk::new(source, wanted, from, until, segment_end);
+        walk.beside = beside;
         let mut gathered = Gathered::new(recipe.clock, room);
         gathered.run(&mut walk, |_| {})?;
         let Gathered { builder, mut clusters, last, .. } = gathered;
         let frames = builder.finish(Vec::new()).map_err(|_| too_large(from))?;
         clusters.shrink();
-        Ok(Part { frames, clusters, last })
+        let others_end = walk.beside.end().map(|end| recipe.clock.at(end));
+        Ok(Part { frames, clusters, last, others_end })
     }
 
     /// Whether every frame has a place of its own on the grid.
@@ -122,7 +129,8 @@ impl Gathered {
     /// What is shown before `end`.
     pub fn so_far(&self, end: i64) -> Result<Part, Error> {
         let frames = self.builder.so_far(end, Vec::new()).map_err(|_| too_large(0))?;
-        Ok(Part { frames, clusters: self.clusters.clone(), last: self.last })
+        let clusters = self.clusters.clone();
+        Ok(Part { frames, clusters, last: self.last, others_end: None })
     }
 
     pub fn weight(&self) -> usize {

@@ -81,6 +81,8 @@ pub struct Sparse {
     first: Time,
     /// When the last frame begins, and its length where the block says so.
     pub last: (i64, Option<i64>),
+    /// When the other tracks end, of those that are followed.
+    pub others_end: Option<i64>,
     held: AtomicUsize,
 }
 
@@ -101,6 +103,7 @@ impl Sparse {
             base: 0,
             first: Time::ZERO,
             last: (0, None),
+            others_end: None,
             held: AtomicUsize::new(0),
         };
         // The grid begins at the first frame, so that frame is read before there is one.
@@ -131,8 +134,9 @@ impl Sparse {
             if last.is_some_and(|last| last.0 >= self.high(index)) {
                 break;
             }
-            let found = honest!(self.part(source, index)).last;
-            last = last.into_iter().chain(found).max_by_key(|last| last.0);
+            let part = honest!(self.part(source, index));
+            last = last.into_iter().chain(part.last).max_by_key(|last| last.0);
+            self.others_end = self.others_end.max(part.others_end);
         }
         let Some(last) = last else { return Ok(Ok(false)) };
         self.last = last;
@@ -392,7 +396,7 @@ fn stretches(
     recipe: &Recipe,
     cues: &[Cue],
 ) -> Result<Option<Box<[Stretch]>>, Error> {
-    let Recipe { clock, wanted, clusters, segment_end } = *recipe;
+    let Recipe { clock, wanted, clusters, segment_end, .. } = *recipe;
     let apart = source.length().saturating_sub(clusters) / STRETCHES;
     let mut starts: Vec<Stretch> = Vec::new();
     let mut push = |start, ticks: i64, is_cue| {

@@ -148,6 +148,30 @@ fn laces_of_all_three_kinds_are_as_many_frames() {
 }
 
 #[test]
+fn laces_of_no_known_length_reach_to_the_next_block() {
+    let tracks = master(ids::TRACKS, &[entry(1, 2, "A_VORBIS", &[]), entry(2, 2, "A_OPUS", &[])]);
+    let lace = |time, more: u8| {
+        let payload = [&[more][..], &vec![7; 2 * usize::from(more) + 2]].concat();
+        element(ids::SIMPLE_BLOCK, &block_content(1, time, 0x84, &payload))
+    };
+    let in_group = |time| {
+        let payload = block_content(1, time, 0x04, &[1, 7, 7]);
+        master(ids::BLOCK_GROUP, &[element(ids::BLOCK, &payload)])
+    };
+    // Four frames, two, three and at the end two, which are as long as those before them.
+    let first = cluster(0, &[lace(0, 3), simple(2, 50, true), in_group(93)]);
+    let second = cluster(140, &[lace(0, 2), lace(80, 1)]);
+    let bytes = file(&[info(1_000_000, None), tracks.clone(), first.clone(), second]);
+    let index = walked(&bytes);
+    assert_eq!(times(&index, &bytes), [0, 23, 46, 69, 93, 116, 140, 166, 192, 220, 246]);
+    assert_eq!(index.duration, millis(272));
+    // Where the next block is no later, nothing tells how long they are.
+    let second = cluster(93, &[lace(0, 1), lace(-10, 2)]);
+    let bytes = file(&[info(1_000_000, None), tracks, first, second]);
+    assert_eq!(times(&walked(&bytes), &bytes), [0, 23, 46, 69, 83, 93, 93]);
+}
+
+#[test]
 fn frames_before_zero_are_not_counted() {
     let delay = number(ids::CODEC_DELAY, 26_500_000);
     let tracks = master(ids::TRACKS, &[entry(1, 2, "A_OPUS", &[delay])]);
@@ -192,6 +216,39 @@ fn the_duration_is_the_segments_unless_frames_are_shown_longer() {
     let silent = master(ids::TRACKS, &[entry(1, 2, "A_OPUS", &[])]);
     let bytes = file(&[silent, cluster(0, &[simple(1, 0, true), simple(1, 20, true)])]);
     assert_eq!(walked(&bytes).duration, millis(40), "as long as the one before");
+}
+
+#[test]
+fn sound_that_outlasts_the_pictures_ends_a_film_that_does_not_say_how_long_it_is() {
+    let delay = number(ids::CODEC_DELAY, 6_500_000);
+    let tracks = |more: &[Vec<u8>]| {
+        let rate = number(ids::DEFAULT_DURATION, 40_000_000);
+        let subtitles = entry(3, 17, "S_TEXT/UTF8", &[]);
+        master(
+            ids::TRACKS,
+            &[entry(1, 1, "V_VP8", &[rate]), entry(2, 2, "A_OPUS", more), subtitles],
+        )
+    };
+    let laced = |time| element(ids::SIMPLE_BLOCK, &block_content(2, time, 0x84, &[1, 7, 7]));
+    let frame = number(ids::DEFAULT_DURATION, 20_000_000);
+    for (said, more, last, expected) in [
+        // As long as the block before it, as DefaultDuration, as the block says; a lace may hold any number.
+        (None, vec![], simple(2, 900, true), 1800),
+        (None, vec![frame.clone()], simple(2, 900, true), 920),
+        (None, vec![frame.clone()], laced(900), 1800),
+        (None, vec![frame, delay], group(2, 900, false, Some(70)), 963),
+        (None, vec![], simple(3, 900, true), 80),
+        (Some(500.0), vec![], simple(2, 900, true), 500),
+    ] {
+        let blocks = [simple(1, 0, true), simple(2, 0, true), simple(1, 40, false), last];
+        let parts = [info(1_000_000, said), tracks(&more), cluster(0, &blocks)];
+        let bytes = file(&parts);
+        let index = walked(&bytes);
+        assert_eq!(index.duration, millis(expected), "{said:?} {expected}");
+        assert_eq!(at(&index, &bytes, 79).map(|found| found.1), Some(40));
+        assert_eq!(at(&index, &bytes, expected - 1).map(|found| found.1), Some(40));
+        assert_eq!(at(&index, &bytes, expected), None);
+    }
 }
 
 #[test]
