@@ -88,7 +88,11 @@ pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
     let mut head = [0; 4096];
     let filled = read_up_to(source, &mut head, 0)?;
     let head = head.get(..filled).unwrap_or_default();
-    match recognised(head).ok_or(Error::Unknown)? {
+    let family = match recognised(head) {
+        None if audio::begins_late(source, head)? => Some(Family::Audio),
+        family => family,
+    };
+    match family.ok_or(Error::Unknown)? {
         Family::Mp4 => Ok(Box::new(mp4::open(source)?)),
         Family::Matroska => matroska::open(source),
         Family::Audio => Ok(Box::new(audio::open(source)?)),

@@ -1,7 +1,7 @@
 //! AAC in ADTS: frames of 1024 samples a block, each with its own header (ISO/IEC 14496-3 annex 1.A.3).
 
-use super::{Header, listed, walk};
-use crate::media::{Container, Error, Source, listed::Listed};
+use super::{Header, IN_A_ROW, Page, ROOM, header_at, is_row, listed, push, stream, too_large};
+use crate::media::{Container, Error, Source, frames::Builder, listed::Listed};
 
 const RATES: [u32; 13] =
     [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
@@ -33,7 +33,27 @@ pub fn header(bytes: &[u8]) -> Option<Header> {
 }
 
 pub fn open(source: &dyn Source, first: u64) -> Result<Listed, Error> {
-    let (header, frames, samples) = walk(source, first, super::adts::header)?;
-    let codec = format!("mp4a.40.{}", (header.kind >> 14 & 3) + 1);
-    listed(Container::Adts, &codec, header.channels, frames, samples)
+    let Some(lead) = header_at(source, first, header)? else { return Err(Error::NoTrack) };
+    let mut builder = Builder::new(lead.rate, ROOM, 1);
+    let (mut at, mut ticks, mut kind) = (first, 0_i64, lead.kind);
+    let mut page = Page::new(source);
+    while let Some(next) = page.header(at, header)? {
+        // Another file was joined to this one. Its samples are counted at the first one's rate, as ffmpeg does.
+        if next.kind != kind && !is_row(source, at, header, IN_A_ROW, 1)? {
+            break;
+        }
+        kind = next.kind;
+        // The last one may be cut off.
+        let end = at.saturating_add(next.size.into()).min(source.length());
+        push(&mut builder, ticks, at..end)?;
+        ticks = ticks.saturating_add(next.samples.into());
+        at = end;
+    }
+    // Tags may follow; more sound behind what is none has no time that can be known.
+    if stream(source, at, header)?.is_some() {
+        return Err(Error::broken(at, "bytes between the frames that belong to none"));
+    }
+    let frames = builder.finish(Vec::new()).map_err(|_| too_large(at))?;
+    let codec = format!("mp4a.40.{}", (lead.kind >> 14 & 3) + 1);
+    listed(Container::Adts, &codec, (lead.rate, lead.channels), frames, ticks)
 }

@@ -18,6 +18,8 @@ use std::ops::Range;
 const ROOM: usize = 48 << 20;
 /// Frames that must follow each other for bytes to be taken for a stream of them.
 const IN_A_ROW: usize = 3;
+/// The same for bytes behind others that are none of theirs: other containers, too, hold a few frames in a row.
+const MANY_IN_A_ROW: usize = 32;
 /// How far apart two frames may be for the bytes between them to be passed over as damage.
 const MOST_DAMAGE: u64 = 64 << 10;
 
@@ -31,6 +33,23 @@ pub fn recognises(head: &[u8]) -> bool {
         || starts.any(|frame| adts::header(frame).is_some() || mp3::header(frame).is_some())
 }
 
+/// Whether a file that begins with those bytes, which are no others that are known, holds a stream that begins in the
+/// middle of a frame.
+pub fn begins_late(source: &dyn Source, head: &[u8]) -> Result<bool, Error> {
+    if head.starts_with(b"RIFF") || head.starts_with(b"FORM") {
+        return Ok(false);
+    }
+    for parse in [adts::header, mp3::header] {
+        for (skip, at) in (0..head.len()).zip(0..) {
+            let is_header = head.get(skip..).and_then(parse).is_some();
+            if is_header && is_row(source, at, parse, MANY_IN_A_ROW, IN_A_ROW)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// The index of a file of sound.
 pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     let mut head = [0; 16];
@@ -38,7 +57,7 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     if wav::recognises(head.get(..filled).unwrap_or_default()) {
         return wav::open(source);
     }
-    let start = after_id3(source)?;
+    let start = after_id3(source, 0)?;
     if let Some(first) = stream(source, start, adts::header)? {
         return adts::open(source, first);
     }
@@ -73,9 +92,8 @@ fn header_at(
     Ok(bytes.get(..filled).and_then(parse))
 }
 
-/// Where the content begins after ID3v2 tags: their sizes are numbers of seven bits a byte (ID3v2.4 §3.1).
-fn after_id3(source: &dyn Source) -> Result<u64, Error> {
-    let mut at = 0_u64;
+/// Where the content begins after ID3v2 tags at `at`: their sizes are numbers of seven bits a byte (ID3v2.4 §3.1).
+fn after_id3(source: &dyn Source, mut at: u64) -> Result<u64, Error> {
     loop {
         let mut tag = [0; 10];
         let filled = read_up_to(source, &mut tag, at)?;
@@ -95,62 +113,34 @@ fn stream(
     start: u64,
     parse: fn(&[u8]) -> Option<Header>,
 ) -> Result<Option<u64>, Error> {
-    let mut bytes = vec![0; MOST_DAMAGE as usize];
-    let filled = read_up_to(source, &mut bytes, start)?;
-    bytes.truncate(filled);
-    for skip in 0..filled {
-        if bytes.get(skip) != Some(&0xFF) || bytes.get(skip..).and_then(parse).is_none() {
-            continue;
-        }
-        if is_row(source, start + skip as u64, parse)? {
-            return Ok(Some(start + skip as u64));
+    let mut page = Page::new(source);
+    for at in start..start.saturating_add(MOST_DAMAGE).min(source.length()) {
+        if page.header(at, parse)?.is_some() && is_row(source, at, parse, IN_A_ROW, 1)? {
+            return Ok(Some(at));
         }
     }
     Ok(None)
 }
 
-/// Whether several frames of one kind follow each other at `at`, or fewer that end with the file.
+/// Whether that many frames of one kind follow each other at `at`, or at least `fewest` that end with the file.
 fn is_row(
     source: &dyn Source,
     mut at: u64,
     parse: fn(&[u8]) -> Option<Header>,
+    many: usize,
+    fewest: usize,
 ) -> Result<bool, Error> {
     let mut kind = None;
-    for number in 0..IN_A_ROW {
+    for number in 0..many {
         match header_at(source, at, parse)? {
             Some(header) if kind.is_none_or(|kind| kind == header.kind) => {
                 kind = Some(header.kind);
                 at = at.saturating_add(header.size.into());
             }
-            _ => return Ok(number > 0 && at == source.length()),
+            _ => return Ok(number >= fewest && at == source.length()),
         }
     }
     Ok(true)
-}
-
-/// The frames of a stream from `first` on, each shown after the one before it.
-fn walk(
-    source: &dyn Source,
-    first: u64,
-    parse: fn(&[u8]) -> Option<Header>,
-) -> Result<(Header, Frames, i64), Error> {
-    let Some(lead) = header_at(source, first, parse)? else { return Err(Error::NoTrack) };
-    let mut builder = Builder::new(lead.rate, ROOM, 1);
-    let (mut at, mut ticks) = (first, 0_i64);
-    let mut page = Page { source, bytes: vec![0; 4096], from: 0, filled: 0 };
-    while let Some(next) = page.header(at, parse)?.filter(|next| next.kind == lead.kind) {
-        // The last one may be cut off.
-        let end = at.saturating_add(next.size.into()).min(source.length());
-        push(&mut builder, ticks, at..end)?;
-        ticks = ticks.saturating_add(next.samples.into());
-        at = end;
-    }
-    // Tags may follow; more sound behind what is none has no time that can be known.
-    if stream(source, at, parse)?.is_some() {
-        return Err(Error::broken(at, "bytes between the frames that belong to none"));
-    }
-    let frames = builder.finish(Vec::new()).map_err(|_| too_large(at))?;
-    Ok((lead, frames, ticks))
 }
 
 /// A value of this type reads a page at a time, for headers that are near to each other.
@@ -161,7 +151,11 @@ struct Page<'a> {
     filled: usize,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    fn new(source: &'a dyn Source) -> Self {
+        Page { source, bytes: vec![0; 4096], from: 0, filled: 0 }
+    }
+
     fn header(
         &mut self,
         at: u64,
@@ -190,24 +184,24 @@ fn too_large(offset: u64) -> Error {
     Error::broken(offset, "more frames than an index can hold")
 }
 
-/// The index of `samples` of sound in `frames`, by whose clock they are counted.
+/// The index of sound in `frames`, by whose clock its length is counted.
 fn listed(
     container: Container,
     codec: &str,
-    channels: u16,
+    (rate, channels): (u32, u16),
     frames: Frames,
-    samples: i64,
+    length: i64,
 ) -> Result<Listed, Error> {
     if frames.is_empty() {
         return Err(Error::NoTrack);
     }
-    let duration = Some(Time::new(samples, frames.scale()));
+    let duration = Some(Time::new(length, frames.scale()));
     let track = Track {
         id: 1,
         codec: codec.to_owned(),
         kind: Kind::Audio,
         duration,
-        sample_rate: Some(frames.scale()),
+        sample_rate: Some(rate),
         channels: Some(channels),
         ..Track::default()
     };

@@ -64,8 +64,8 @@ fn a_wav_that_says_too_little_is_refused() {
         ([format(1, 1, 0, 2, &[]), data.clone()].concat(), true),
         ([format(1, 1, 8000, 0, &[]), data.clone()].concat(), true),
         (format(1, 1, 8000, 2, &[]), true),
-        // MP3 in a WAV: nobody knows how long its blocks are.
-        ([format(0x55, 1, 8000, 1, &[]), data].concat(), false),
+        // Dolby Digital in a WAV: nobody knows how long its blocks are.
+        ([format(0x2000, 1, 8000, 1, &[]), data].concat(), false),
     ] {
         let bytes = [&b"RIFF\0\0\0\0WAVE"[..], &chunks].concat();
         match open(&bytes) {
@@ -152,8 +152,79 @@ fn the_last_frame_may_be_cut_off_but_none_between() {
     let zeros = [vec![0; 100], frames[..1900].to_vec()].concat();
     assert!(recognises(&zeros));
     assert_eq!(found(&zeros, 4 * 1152, 48_000), Some((4, 4608, 100 + 1536..2000)));
-    let dented = [&frames[..], &[1; 300], &frames].concat();
-    assert!(matches!(open(&dented), Err(Error::Broken { offset: 1920, .. })));
+    let adts = adts_frame(100, 1).repeat(5);
+    let dented = [&adts[..], &[1; 300], &adts].concat();
+    assert!(matches!(open(&dented), Err(Error::Broken { offset: 500, .. })));
+}
+
+#[test]
+fn what_stands_between_frames_of_mpeg_audio_belongs_to_the_next_one() {
+    let frames = mp3_frame().repeat(5);
+    let tag = [b"ID3\x04\0\0\0\0\x01\x02".to_vec(), vec![0; 130]].concat();
+    for between in [vec![1; 300], tag] {
+        let between_end = 1920 + between.len() as u64;
+        let joined = [&frames[..], &between, &frames, b"TAG", &[0; 125]].concat();
+        assert_eq!(found(&joined, 4 * 1152, 48_000), Some((4, 4608, 1536..1920)));
+        assert_eq!(found(&joined, 5 * 1152, 48_000), Some((5, 5760, 1920..between_end + 384)));
+        assert_eq!(found(&joined, 10 * 1152, 48_000), None);
+    }
+    // A tag may be longer than damage can be, where frames follow it.
+    let size = [0x00, 0x06, 0x40, 0x00];
+    let cover = [&b"ID3\x04\0\0"[..], &size, &vec![0; (6 << 14) + (64 << 7)]].concat();
+    let joined = [&frames[..], &cover, &frames].concat();
+    assert_eq!(open(&joined).unwrap().duration(), Some(Time::new(10 * 1152, 48_000)));
+}
+
+#[test]
+fn files_of_other_rates_may_be_joined() {
+    // Of MPEG audio three frames come before the new rate is believed, as ffmpeg has it: 44.1 kHz, 417 bytes.
+    let mut other = vec![0; 417];
+    other[..4].copy_from_slice(&[0xFF, 0xFB, 0x90, 0x00]);
+    let joined = [mp3_frame().repeat(5), other.repeat(5)].concat();
+    let (clock, old, new) = (28_224_000_u32, 677_376, 737_280);
+    assert_eq!(found(&joined, 4 * old, clock), Some((4, 4 * old, 1536..1920)));
+    assert_eq!(found(&joined, 7 * old, clock), Some((7, 7 * old, 2754..3171)));
+    let last = 8 * old + new;
+    assert_eq!(found(&joined, last - 1, clock), Some((8, 8 * old, 3171..3588)));
+    assert_eq!(found(&joined, last, clock), Some((9, last, 3588..4005)));
+    let index = open(&joined).unwrap();
+    assert_eq!(index.duration(), Some(Time::new(last + new, clock)));
+    assert_eq!(index.main_track().sample_rate, Some(48_000));
+    // ADTS frames are counted at the first one's rate.
+    let mut other = adts_frame(50, 1);
+    other[2] = 0x50;
+    let joined = [adts_frame(100, 1).repeat(4), other.repeat(4)].concat();
+    assert_eq!(found(&joined, 5 * 1024, 48_000), Some((5, 5 * 1024, 450..500)));
+    assert_eq!(open(&joined).unwrap().duration(), Some(Time::new(8 * 1024, 48_000)));
+}
+
+#[test]
+fn sound_may_begin_in_the_middle_of_a_frame() {
+    for frame in [mp3_frame(), adts_frame(384, 1)] {
+        let bytes = [&[0x55; 300][..], &frame.repeat(40)].concat();
+        let known = crate::media::open(&bytes).unwrap();
+        let first = known.find(&bytes, Time::ZERO).unwrap().unwrap();
+        assert_eq!((first.number, first.frame.span), (0, 300..684));
+        // A few frames may be those that another container begins with.
+        let bytes = [&[0x55; 300][..], &frame.repeat(8), &[0x55; 300]].concat();
+        assert!(matches!(crate::media::open(&bytes), Err(Error::Unknown)));
+        let bytes = [&b"RIFF\0\0\0\0AVI "[..], &[0x55; 300], &frame.repeat(40)].concat();
+        assert!(matches!(crate::media::open(&bytes), Err(Error::Unknown)));
+    }
+}
+
+#[test]
+fn a_wav_may_hold_mpeg_audio() {
+    let format = format(0x55, 2, 48_000, 1, &[]);
+    let data = chunk(b"data", 5 * 384, &mp3_frame().repeat(5));
+    let list = chunk(b"LIST", 768, &mp3_frame().repeat(2));
+    let bytes = [&b"RIFF\0\0\0\0WAVE"[..], &format, &data, &list].concat();
+    let start = 12 + 24 + 8;
+    assert_eq!(found(&bytes, 1152, 48_000), Some((1, 1152, start + 384..start + 768)));
+    assert_eq!(found(&bytes, 5 * 1152, 48_000), None);
+    let index = open(&bytes).unwrap();
+    let layout = (index.layout().container, index.main_track().codec.as_str());
+    assert_eq!(layout, (Container::Wav, "mp3"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! WAV and RF64: blocks of equal size, so that a time is a place by arithmetic (EBU Tech 3306). A frame is as many
 //! whole blocks as 4096 bytes hold, the packet that ffmpeg makes of them.
 
-use super::{ROOM, listed, push};
+use super::{ROOM, listed, mp3, push};
 use crate::media::frames::Builder;
 use crate::media::{Container, Error, Source, listed::Listed, read_up_to};
 use std::ops::Range;
@@ -25,6 +25,8 @@ struct Format {
     /// Bytes a block, and how many samples of each channel it holds.
     block: u64,
     samples: u64,
+    /// What it holds are frames with headers, of MPEG audio.
+    framed: bool,
 }
 
 pub fn open(source: &dyn Source) -> Result<Listed, Error> {
@@ -55,7 +57,10 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
                     (size, _) => size,
                 };
                 let end = body.saturating_add(size).min(length);
-                return frames(source, &format, body..end);
+                return match format.framed {
+                    true => mp3::open_within(source, body..end),
+                    false => frames(source, &format, body..end),
+                };
             }
             _ => {}
         }
@@ -83,13 +88,21 @@ fn read_format(source: &dyn Source, at: u64, size: u64) -> Result<Option<Format>
         7 => ("pcm-ulaw", 1),
         2 => ("adpcm-ms", word(18).unwrap_or(0)),
         0x11 => ("adpcm-ima", word(18).unwrap_or(0)),
+        0x50 | 0x55 => return Ok(Some(Format { framed: true, ..Format::default() })),
         _ => return Err(Error::NoTrack),
     };
     let rate = word(4).zip(word(6)).map_or(0, |(low, high)| u32::from(high) << 16 | u32::from(low));
     if rate == 0 || block == 0 || samples == 0 {
         return Err(Error::broken(at, "a format without a rate or a block"));
     }
-    Ok(Some(Format { codec, channels, rate, block: block.into(), samples: samples.into() }))
+    Ok(Some(Format {
+        codec,
+        channels,
+        rate,
+        block: block.into(),
+        samples: samples.into(),
+        framed: false,
+    }))
 }
 
 fn frames(source: &dyn Source, format: &Format, data: Range<u64>) -> Result<Listed, Error> {
@@ -110,5 +123,5 @@ fn frames(source: &dyn Source, format: &Format, data: Range<u64>) -> Result<List
         (at, ticks) = (next, ticks.saturating_add(samples));
     }
     let frames = builder.finish(Vec::new()).map_err(|_| super::too_large(at))?;
-    listed(Container::Wav, format.codec, format.channels, frames, ticks)
+    listed(Container::Wav, format.codec, (format.rate, format.channels), frames, ticks)
 }
