@@ -15,7 +15,7 @@ What ffprobe means by its answers:
   starts the PES (MPEG-TS).
 """
 
-import argparse, bisect, json, struct, subprocess, sys
+import argparse, bisect, itertools, json, struct, subprocess, sys, tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -270,6 +270,35 @@ def without_added_shift(path):
     return found
 
 
+def first_film_alone(path):
+    """The packets before another Matroska file, joined to this one."""
+    data = path.read_bytes()
+    joint = data.find(b"\x1a\x45\xdf\xa3", 4)
+    if data[:4] != b"\x1a\x45\xdf\xa3" or joint < 0:
+        return None
+    with tempfile.NamedTemporaryFile(suffix=path.suffix) as first:
+        first.write(data[:joint])
+        first.flush()
+        return probe(Path(first.name))
+
+
+def with_laces_spread(path):
+    """The packets, those of one Matroska block evenly apart up to the next block."""
+    found = probe(path)
+    if "matroska" not in found["format"]["format_name"]:
+        return None
+    for stream in found["streams"]:
+        mine = [p for p in found["packets"] if p["stream_index"] == stream["index"] and "pos" in p]
+        blocks = [list(group) for _, group in itertools.groupby(mine, key=lambda p: p["pos"])]
+        each = 0
+        for block, following in zip(blocks, [*blocks[1:], None]):
+            start = int(block[0]["pts"])
+            each = (int(following[0]["pts"]) - start) // len(block) if following else each
+            for number, packet in enumerate(block):
+                packet["pts"] = start + number * each
+    return found
+
+
 def with_fields_in_pairs(path):
     """The packets, and when each decoded picture begins: half as many, where each field is a packet."""
     command = ["ffprobe", "-v", "quiet", "-of", "json", "-select_streams", "v:0", "-show_frames",
@@ -287,6 +316,8 @@ REASONS = {
     without_parser: "the tables name other sync samples than the pictures do, and pictures aren't read",
     with_whole_edits: "an edit of no duration lasts as long as the fragments do (ISO/IEC 14496-12 §8.6.6)",
     without_negative_times: "an edit list hides what comes before its first edit, which ffprobe doesn't flag in fragments",
+    first_film_alone: "another film that is joined to a Matroska file is not read",
+    with_laces_spread: "frames that share a block of unknown length are spread evenly up to the next one",
     without_added_shift: "ffprobe adds the largest negative shift of the fragments to their times",
 }
 
