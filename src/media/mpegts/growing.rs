@@ -137,6 +137,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_has_moved_to_another_pid_is_not_waited_for() {
+        let mut mux = Mux::new(188);
+        for k in 0..60 {
+            let pid = if k < 20 { SOUND } else { SOUND + 1 };
+            if k % 20 == 0 {
+                mux.tables(&[(0x03, pid, &[])]);
+            }
+            mux.pes(pid, Some(90_000 + k * FRAME), None, &[0x55; 900]);
+        }
+        let (stream, _) = Growing::default().advance(&mux.bytes).unwrap().unwrap();
+        assert_eq!(stream.main_track().id, u64::from(SOUND + 1));
+    }
+
+    #[test]
     fn where_the_step_was_lost_it_is_found_again_by_what_more_bytes_prove() {
         let mut mux = Mux::new(188);
         let written = film(&mut mux, 90_000, FRAME, 60, 600);

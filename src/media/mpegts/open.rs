@@ -78,8 +78,13 @@ impl<'s> File<'s> {
             core => core?,
         };
         // Others may come before the stream that is wanted, and what is told of them wouldn't stay.
-        let is_wanted = wanted(&tables) == Some(core.main);
-        Ok((is_wanted || there >= TABLES).then_some(core))
+        let times = &core.progress.pass.times;
+        let is_there = |place: usize| times.get(place).is_some_and(Option::is_some);
+        let is_pictures = core.tracks.get(core.main).is_some_and(|it| it.kind == Kind::Video);
+        let waits = wanted(&tables).is_some_and(|place| {
+            !is_there(place) || !is_pictures && tables.first(Kind::Video, |_| true).is_some()
+        });
+        Ok((!waits || there >= TABLES).then_some(core))
     }
 
     /// The tables at the file's beginning, or a guess where there are none.
