@@ -237,7 +237,7 @@ fn more_files_than_may_stay_open_are_served_right() {
 }
 
 #[test]
-fn listings_over_the_limit_wait_until_others_have_been_sent() {
+fn long_listings_over_the_limit_wait_until_others_have_been_sent_and_short_ones_do_not() {
     const LISTINGS: usize = 32;
     let folder = nothing();
     let (long, short) = (folder.path().join("long"), folder.path().join("short"));
@@ -257,9 +257,10 @@ fn listings_over_the_limit_wait_until_others_have_been_sent() {
         assert_eq!(reader.head().map(|(status, _)| status), Some(200));
     }
     let mut late = server.connect();
-    late.request("GET /short/ HTTP/1.1");
+    late.request("GET /long/ HTTP/1.1");
     for _ in 0..200 {
         assert_serves(&mut server.connect());
+        assert_eq!(server.get("/short/").status, 200);
     }
     late.stream.set_nonblocking(true).unwrap();
     let early = late.stream.peek(&mut [0]).unwrap_err();

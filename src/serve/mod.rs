@@ -69,9 +69,11 @@ use tokio::{
 /// Connections that the kernel finishes and keeps until they are accepted.
 const BACKLOG: u32 = 4096;
 
-/// Listings held in memory at once until they have been sent; further ones wait. A long one takes
-/// some MiB.
+/// Long listings held in memory at once until they have been sent; further ones wait. One takes some MiB.
 const LISTINGS: usize = 32;
+
+/// Folders whose names are read at once, for listings of any length.
+const READING: usize = 32;
 
 /// Listings composed at once: each takes a processor for as long as a slow disk takes, and twice its
 /// length.
@@ -105,8 +107,9 @@ pub struct App {
     far: Far,
     /// Tells those who receive that the server ends.
     stopping: watch::Sender<bool>,
-    /// Permits for listings in memory, and for those of them that are being composed.
-    listings: Arc<Semaphore>,
+    /// Permits for the listings of folders on the root's own disk, and of others, which may not answer.
+    own_listings: Listings,
+    other_listings: Listings,
     composing: Semaphore,
 }
 
@@ -132,9 +135,22 @@ impl App {
             sockets: Sockets::open(),
             far: Far::default(),
             stopping: watch::Sender::new(false),
-            listings: Arc::new(Semaphore::new(LISTINGS)),
+            own_listings: Listings::default(),
+            other_listings: Listings::default(),
             composing: Semaphore::new(COMPOSING),
         })
+    }
+}
+
+/// A value of this type bounds the listings in memory.
+struct Listings {
+    reading: Semaphore,
+    long: Arc<Semaphore>,
+}
+
+impl Default for Listings {
+    fn default() -> Listings {
+        Listings { reading: Semaphore::new(READING), long: Arc::new(Semaphore::new(LISTINGS)) }
     }
 }
 

@@ -51,6 +51,9 @@ const IDLE_BODY: usize = 64 * 1024;
 /// The most names that a folder's listing shows.
 const MOST_NAMES: usize = 10_000;
 
+/// A listing of so many bytes waits for no permit to be in memory until it has been sent.
+const SHORT_PAGE: usize = 64 * 1024;
+
 /// A value of this type answers the requests of one connection.
 #[derive(Clone)]
 pub(super) struct Service {
@@ -220,22 +223,15 @@ impl Service {
         answer.film(plan, film.asset.clone(), &self.ledger).into()
     }
 
-    /// What `look` finds on the root's own disk, where it begins there and that is enough; else on others,
-    /// which may not answer. Tells which were asked.
-    async fn by_disk<T: Send + 'static>(
+    /// What `look` finds on the root's own disk, or on others, which may not answer.
+    fn look<T: Send + 'static>(
         &self,
-        begin: Disks,
-        look: impl Fn(Disks) -> io::Result<T> + Clone + Send + 'static,
-    ) -> io::Result<(T, Disks)> {
-        if begin == Disks::Own {
-            let near = look.clone();
-            match OffRuntime::start(move || near(Disks::Own)).await {
-                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
-                found => return Ok((found?, Disks::Own)),
-            }
-        }
-        let found = OffRuntime::start_far(&self.app.far, move || look(Disks::All)).await?;
-        Ok((found, Disks::All))
+        disks: Disks,
+        look: impl FnOnce(&App, Disks) -> io::Result<T> + Send + 'static,
+    ) -> OffRuntime<T> {
+        let app = self.app.clone();
+        let far = disks == Disks::All;
+        OffRuntime::start_where(far, &self.app.far, move || look(&app, disks))
     }
 
     async fn find(
@@ -246,20 +242,22 @@ impl Service {
         place: Place,
         folder: bool,
     ) -> Response<Body> {
-        let (app, at) = (self.app.clone(), place.clone());
-        match self.by_disk(Disks::Own, move |disks| app.cache.find(&at, disks)).await {
-            Ok((Found::File(opened), _)) => {
+        let (near, far) = (place.clone(), place.clone());
+        let mut on = Disks::Own;
+        let mut found = self.look(on, move |app, disks| app.cache.find(&near, disks)).await;
+        if found.as_ref().is_err_and(is_elsewhere) {
+            on = Disks::All;
+            found = self.look(on, move |app, disks| app.cache.find(&far, disks)).await;
+        }
+        match found {
+            Ok(Found::File(opened)) => {
                 self.film(answer, method, &request, &opened, folder).response().await
             }
-            Ok((Found::Folder(_), _)) if !self.app.config.listing => {
+            Ok(Found::Folder(_)) if !self.app.config.listing => {
                 answer.message(StatusCode::NOT_FOUND)
             }
-            Ok((Found::Folder(_), _)) if !folder => {
-                to_folder(answer, &place, request.uri().query())
-            }
-            Ok((Found::Folder(found), on)) => {
-                self.listing(answer, &request, place, found, on).await
-            }
+            Ok(Found::Folder(_)) if !folder => to_folder(answer, &place, request.uri().query()),
+            Ok(Found::Folder(found)) => self.listing(answer, &request, place, found, on).await,
             Err(error) => failed(answer, &place, &error),
         }
     }
@@ -273,30 +271,9 @@ impl Service {
         on: Disks,
     ) -> Response<Body> {
         let json = prefers_json(request);
-        let Ok(permit) = self.app.listings.clone().acquire_owned().await else {
-            return answer.message(StatusCode::SERVICE_UNAVAILABLE);
-        };
-        let (app, at, folder) = (self.app.clone(), place.clone(), Arc::new(folder));
-        let read = move |disks| app.cache.root().names(&at, &folder, MOST_NAMES, disks);
-        let (names, truncated) = match self.by_disk(on, read).await {
-            Ok((names, _)) => names,
-            Err(error) => return failed(answer, &place, &error),
-        };
-        // Composing a long page takes as much time as a slow disk does; a disk that is waited for
-        // has no turn.
-        let turn = self.app.composing.acquire().await;
-        let (app, at) = (self.app.clone(), place.clone());
-        let composed = OffRuntime::start(move || {
-            let mut listing = listing(&at, names, truncated);
-            live::list(&app, &at, &mut listing);
-            let page = if json { listing.json() } else { listing.html() };
-            Ok(Bytes::from_owner(Page { page, _permit: permit }))
-        });
         let vary = HeaderValue::from_static("Accept");
         let fresh = HeaderValue::from_static("no-cache");
-        let composed = composed.await;
-        drop(turn);
-        match composed {
+        match self.page(&place, Arc::new(folder), on, json).await {
             Ok(bytes) if json => answer.composed(StatusCode::OK, pages::JSON, bytes),
             Ok(bytes) => {
                 let policy = HeaderValue::from_static(pages::content_security_policy());
@@ -308,9 +285,60 @@ impl Service {
         .with(VARY, vary)
         .with(CACHE_CONTROL, fresh)
     }
+
+    /// The listing of a folder that was found on these disks.
+    async fn page(
+        &self,
+        place: &Place,
+        folder: Arc<OwnedFd>,
+        mut on: Disks,
+        json: bool,
+    ) -> io::Result<Bytes> {
+        let mut permit = None;
+        loop {
+            let listings = match on {
+                Disks::Own => &self.app.own_listings,
+                Disks::All => &self.app.other_listings,
+            };
+            let reading = listings.reading.acquire().await;
+            let (at, of) = (place.clone(), folder.clone());
+            let read = self
+                .look(on, move |app, disks| app.cache.root().names(&at, &of, MOST_NAMES, disks));
+            let (names, truncated) = match read.await {
+                Err(error) if on == Disks::Own && is_elsewhere(&error) => {
+                    on = Disks::All;
+                    continue;
+                }
+                read => read?,
+            };
+            // Composing a long page takes as much time as a slow disk does; a disk that is waited for
+            // has no turn.
+            let turn = self.app.composing.acquire().await;
+            let (app, at) = (self.app.clone(), place.clone());
+            let composed = OffRuntime::start(move || {
+                let mut listing = listing(&at, names, truncated);
+                live::list(&app, &at, &mut listing);
+                Ok(if json { listing.json() } else { listing.html() })
+            });
+            let page = composed.await?;
+            drop(turn);
+            if page.len() <= SHORT_PAGE {
+                return Ok(page);
+            }
+            if permit.is_none() {
+                permit = listings.long.clone().try_acquire_owned().ok();
+            }
+            if let Some(permit) = permit {
+                return Ok(Bytes::from_owner(Page { page, _permit: permit }));
+            }
+            // Whoever waits holds nothing in memory, and reads again.
+            drop((page, reading));
+            permit = listings.long.clone().acquire_owned().await.ok();
+        }
+    }
 }
 
-/// A value of this type is a listing that counts as one until it has been sent.
+/// A value of this type is a long listing, which counts as one until it has been sent.
 struct Page {
     page: Bytes,
     _permit: OwnedSemaphorePermit,
@@ -442,6 +470,11 @@ fn failed(answer: Answer, place: &Place, error: &io::Error) -> Response<Body> {
             answer.message(StatusCode::INTERNAL_SERVER_ERROR)
         }
     }
+}
+
+/// Whether the root's own disk is not enough to tell.
+fn is_elsewhere(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::CrossesDevices
 }
 
 /// Whether there are too many files open, or too little memory: it passes.
