@@ -144,7 +144,13 @@ fn a_way_that_is_too_long_is_refused_before_a_folder_is_made() {
         let answer = put(&server, &format!("PUT /live/{way}film HTTP/1.1"), b"film");
         assert_eq!(answer.status, 400, "{way}");
     }
+    // Each of these alone is short, but there are more than are made for one upload.
+    let way = "a/".repeat(65);
+    assert_eq!(put(&server, &format!("PUT /live/{way}film HTTP/1.1"), b"film").status, 400);
+    assert_eq!(server.connect().ask(&format!("DELETE /live/{way}film HTTP/1.1")).status, 404);
     assert_eq!(names(&root.path().join("live")), [""; 0]);
+    let way = "a/".repeat(64);
+    assert_eq!(put(&server, &format!("PUT /live/{way}film HTTP/1.1"), b"film").status, 201);
     assert_nothing_is_open(&server);
 }
 

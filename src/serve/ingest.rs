@@ -118,8 +118,8 @@ pub(super) async fn answer(
     let streams = service.app.streams.clone();
     if request.method() == Method::DELETE {
         let at = place.clone();
-        let deleted = OffRuntime::start(move || Ok(streams.delete(&at, preconditions_hold)));
-        return match deleted.await.map_err(Refused::Io).and_then(|outcome| outcome) {
+        let deleted = place_by_place(&service, move || streams.delete(&at, preconditions_hold));
+        return match deleted.await {
             Ok(true) => answer.empty(StatusCode::NO_CONTENT, HeaderMap::new()),
             Ok(false) => answer.message(StatusCode::NOT_FOUND),
             Err(refused) => refusal(answer, &place, &refused, None),
@@ -129,14 +129,11 @@ pub(super) async fn answer(
         Ok(What::Write(asked)) => asked,
         Ok(What::Ask) => {
             let at = place.clone();
-            let progress = move || {
-                Ok(match streams.ask(&at) {
-                    Ok(Some(_)) if !preconditions_hold()? => Err(Refused::NotThat),
-                    asked => asked.map(|upload| upload.map(Progress::of)),
-                })
+            let progress = move || match streams.ask(&at) {
+                Ok(Some(_)) if !preconditions_hold()? => Err(Refused::NotThat),
+                asked => asked.map(|upload| upload.map(Progress::of)),
             };
-            let asked = OffRuntime::start(progress).await.map_err(Refused::Io);
-            return match asked.and_then(|asked| asked) {
+            return match place_by_place(&service, progress).await {
                 Ok(Some(progress)) => progress.told(answer, StatusCode::OK),
                 Ok(None) => answer.message(StatusCode::NOT_FOUND),
                 Err(refused) => refusal(answer, &place, &refused, None),
@@ -145,11 +142,11 @@ pub(super) async fn answer(
         Err(unfit) => return unfit.told(answer),
     };
     let (opening, at, wanted) = (streams.clone(), place.clone(), asked.clone());
-    let opened = OffRuntime::start(move || {
+    let opened = place_by_place(&service, move || {
         let writer = opening.write(&at, &wanted, preconditions_hold);
-        Ok(writer.map(|writer| Held::new(opening, writer)))
+        writer.map(|writer| Held::new(opening, writer))
     });
-    match opened.await.map_err(Refused::Io).and_then(|outcome| outcome) {
+    match opened.await {
         Ok(held) => receive(service, answer, held, asked, body).await,
         Err(refused) => {
             let there = streams.at(&place).map(|upload| upload.channel().state().length);
@@ -161,6 +158,19 @@ pub(super) async fn answer(
             answer.with(CONNECTION, HeaderValue::from_static("close"))
         }
     }
+}
+
+/// Does `work`, which has to do with a place among the streams, when its turn has come; waiting for that takes no thread.
+async fn place_by_place<T: Send + 'static>(
+    service: &Service,
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let turn = service.app.placing.clone().acquire_owned().await;
+    let work = OffRuntime::start(move || {
+        let _turn = turn;
+        Ok(work())
+    });
+    work.await.map_err(Refused::Io)?
 }
 
 /// What may be done where the request is for.

@@ -79,6 +79,10 @@ const READING: usize = 32;
 /// length.
 const COMPOSING: usize = 2;
 
+/// Requests to write that look for their place among the streams at once. They do so one after the other, and each that
+/// waits on a thread keeps one from those who read.
+const PLACING: usize = 4;
+
 /// How often what was received is made to outlast a loss of power.
 const SYNC: Duration = Duration::from_secs(5);
 
@@ -97,6 +101,7 @@ pub struct App {
     cache: Cache<Detail>,
     indexes: Indexes,
     streams: Arc<Streams>,
+    placing: Arc<Semaphore>,
     growths: Growths,
     edges: Edges,
     denials: Denials,
@@ -127,6 +132,7 @@ impl App {
             config,
             cache,
             streams,
+            placing: Arc::new(Semaphore::new(PLACING)),
             growths: Growths::default(),
             edges: Edges::default(),
             denials: Denials::default(),

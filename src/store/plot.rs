@@ -15,6 +15,9 @@ use std::{ffi::OsStr, fs::File, io, os::fd::OwnedFd};
 /// The longest way to a folder, in bytes: the kernel takes 4,095, and names follow.
 const LONGEST: usize = 3072;
 
+/// The most folders that are made on the way to one: each is on the disk before the next is made.
+const MOST_MADE: u32 = 64;
+
 /// A value of this type is an open folder that may be written to.
 #[derive(Debug)]
 pub struct Plot(OwnedFd);
@@ -23,8 +26,14 @@ impl Root {
     /// The folder at `place`; where it is missing and `make` says so, it is made, and those above it.
     ///
     /// Fails with `NotADirectory` where a file is in the way, with `PermissionDenied` where the way
-    /// leads out of the root, with `NotFound` where it is missing, with ENAMETOOLONG. Waits for the disk.
+    /// leads out of the root, with `NotFound` where it is missing, with ENAMETOOLONG where more than 64 would have
+    /// to be made, too. Waits for the disk.
     pub fn plot(&self, place: &Place, make: bool) -> io::Result<Plot> {
+        self.plot_within(place, make, MOST_MADE)
+    }
+
+    /// The same, with so many of them that may be made.
+    fn plot_within(&self, place: &Place, make: bool, most: u32) -> io::Result<Plot> {
         if place.length() > LONGEST {
             return Err(Errno::NAMETOOLONG.into());
         }
@@ -35,7 +44,8 @@ impl Root {
             Err(error) if place.segments().next().is_none() => return Err(error),
             Err(_) => {}
         }
-        let above = self.plot(&place.parent(), make)?;
+        let most = if make { most.checked_sub(1).ok_or(Errno::NAMETOOLONG)? } else { most };
+        let above = self.plot_within(&place.parent(), make, most)?;
         match above.kind(place.name())? {
             None if make => match rustix::fs::mkdirat(&above.0, place.name(), Mode::from(0o777)) {
                 Ok(()) | Err(Errno::EXIST) => {
