@@ -377,9 +377,11 @@ fn what_another_process_is_receiving_is_left_to_it() {
 #[test]
 fn no_folder_is_too_deep_for_what_was_left_in_it() {
     let root = tempfile::tempdir().unwrap();
+    let way = "a/".repeat(400);
+    fs::create_dir_all(root.path().join(&way)).unwrap();
     let program = serve(root.path());
     let mut client = program.connect();
-    let path = format!("/{}cam.ts", "a/".repeat(400));
+    let path = format!("/{way}cam.ts");
     client.request(&format!("PUT {path} HTTP/1.1\nTransfer-Encoding: chunked"));
     client.send("4\r\nfilm\r\n");
     let head = format!("HEAD {path} HTTP/1.1");

@@ -153,20 +153,33 @@ impl Service {
                 let page = self.app.metrics.page(census.mappings(), census.bytes(), &streams);
                 answer.composed(StatusCode::OK, metrics::CONTENT_TYPE, page).into()
             }
-            Ok(Route::Media { place, folder: false })
-                if let Some(upload) = live::watched(&self.app, &place, &request) =>
-            {
-                live::answer(self, answer, method, request, upload)
+            Ok(Route::Media { place, folder }) => {
+                self.media(answer, method, request, place, folder)
             }
-            Ok(Route::Media { place, folder }) => match self.app.cache.get(&place) {
-                Some(opened) => self.film(answer, method, &request, &opened, folder),
-                None => {
-                    let found = self.clone().find(answer, method, request, place, folder);
-                    Answering::later(found)
-                }
-            },
             Err(Stray::Malformed) => answer.message(StatusCode::BAD_REQUEST).into(),
             Err(Stray::Nothing) => answer.message(StatusCode::NOT_FOUND).into(),
+        }
+    }
+
+    /// The answer to a request for what is below the root.
+    fn media(
+        &self,
+        answer: Answer,
+        method: plan::Method,
+        request: Request<()>,
+        place: Place,
+        folder: bool,
+    ) -> Answering {
+        let upload = live::watched(&self.app, &place, &request).filter(|_| !folder);
+        if let Some(upload) = upload {
+            return live::answer(self, answer, method, request, upload);
+        }
+        match self.app.cache.get(&place) {
+            Some(opened) => self.film(answer, method, &request, &opened, folder),
+            None => {
+                let found = self.clone().find(answer, method, request, place, folder);
+                Answering::later(found)
+            }
         }
     }
 
