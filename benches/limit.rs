@@ -12,6 +12,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command},
+    time::Duration,
 };
 use support::{
     load::{Load, film},
@@ -77,6 +78,7 @@ fn cost(options: &Options, address: SocketAddr, pid: u32) -> f64 {
         range: options.range,
         connections: options.connections,
         answers: ((options.volume << 30) / options.range) as usize,
+        most: Duration::MAX,
     };
     Load { answers: options.connections, ..load.clone() }.run();
     let before = machine::cpu_seconds(pid);

@@ -7,7 +7,7 @@
 mod support;
 
 use clap::Parser;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 use support::{
     Rounds,
     load::{Load, film},
@@ -37,6 +37,9 @@ struct Options {
     /// Answers that each server gives a round, at most
     #[arg(long, default_value_t = 60_000)]
     answers: u64,
+    /// Seconds that each server is asked a round, at most: one that waits with its answers takes no longer than others
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
     /// Write access logs
     #[arg(long)]
     log: bool,
@@ -99,6 +102,7 @@ fn main() {
                         range,
                         connections,
                         answers,
+                        most: Duration::from_secs(options.seconds),
                     };
                     costs[at].push(measure(&server, &load));
                 }

@@ -27,6 +27,8 @@ pub struct Load {
     pub connections: usize,
     /// Answers after which the load ends.
     pub answers: usize,
+    /// How long it goes on asking at most.
+    pub most: Duration,
 }
 
 /// A value of this type is what came of it.
@@ -64,7 +66,7 @@ struct Client {
 }
 
 impl Load {
-    /// Keeps each connection busy with one request at a time until all answers are there.
+    /// Keeps each connection busy with one request at a time until the load ends and all its answers are there.
     pub fn run(&self) -> Outcome {
         let mut dice = 0x2545_F491_4F6C_DD1D_u64;
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
@@ -85,12 +87,16 @@ impl Load {
         let mut events = Vec::with_capacity(256);
         while outcome.answers < asked {
             events.clear();
-            epoll::wait(&poll, spare_capacity(&mut events), None).unwrap();
+            match epoll::wait(&poll, spare_capacity(&mut events), None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => panic!("waiting failed: {error}"),
+            }
+            let goes_on = begun.elapsed() < self.most;
             for event in &events {
                 let client = &mut clients[event.data.u64() as usize];
                 if client.receive(&mut sink, &mut outcome) {
                     outcome.answers += 1;
-                    if asked < self.answers {
+                    if goes_on && asked < self.answers {
                         self.ask(client, &mut dice);
                         asked += 1;
                     }

@@ -1,6 +1,7 @@
 //! What the figures were measured on, and what a process took of it.
 
-use std::{fs, process::Command};
+use nix::{time::clock_getcpuclockid, unistd::Pid};
+use std::{fs, process::Command, time::Duration};
 
 /// One line that names processor, cores, memory and kernel.
 pub fn describe() -> String {
@@ -23,11 +24,14 @@ pub fn version(program: &str, flag: &str) -> Option<String> {
     String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
 }
 
-/// Seconds of processor time that a process and its children have taken, those that have ended
-/// included.
+/// Seconds of processor time that a process and its children have taken, to the nanosecond: all
+/// their threads, those that have ended included.
 pub fn cpu_seconds(pid: u32) -> f64 {
-    let ticks: u64 = tree(pid).into_iter().filter_map(ticks).sum();
-    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+    let taken = |pid: u32| {
+        let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into().ok()?)).ok()?;
+        Some(Duration::from(clock.now().ok()?).as_secs_f64())
+    };
+    tree(pid).into_iter().filter_map(taken).sum()
 }
 
 /// Resident memory of a process and its children in KiB: (anonymous, file).
@@ -46,11 +50,6 @@ pub fn resident_kib(pid: u32) -> (u64, u64) {
 fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     Some(stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned).collect())
-}
-
-/// utime + stime + cutime + cstime, in ticks (`proc_pid_stat(5)`).
-fn ticks(pid: u32) -> Option<u64> {
-    stat(pid)?.get(11..15)?.iter().map(|field| field.parse::<u64>().ok()).sum()
 }
 
 fn tree(root: u32) -> Vec<u32> {
