@@ -4,7 +4,9 @@ mod support;
 
 use serde_json::Value;
 use std::{fs, path::Path};
-use support::{Server, browser::Browser, command::until, fixtures, live::Encoder};
+use support::{
+    Server, browser::Browser, command::until, fixtures, live::Encoder, programs::output,
+};
 
 /// The number burnt into the picture that the page shows, `null` where there is none;
 /// `fixtures/README.md` gives the places.
@@ -121,6 +123,13 @@ fn a_timecode_jumps_to_the_frame_and_shows_its_bytes() {
         assert_eq!(said, format!("Frame 137, 00:00:05:12: {bytes}"));
         assert_content(&browser);
     }
+    // What is not exact in an answer stands beside it.
+    browser.open(&server.url("/"));
+    play(&browser, "fragmented.mp4");
+    told(&browser, "0.01");
+    assert!(browser.find("#remarks").text().starts_with("No sync sample lies at or before"));
+    told(&browser, "5");
+    assert_eq!(browser.find("#remarks").text(), "");
     // The own timecode track is offered where there is one.
     browser.open(&server.url("/"));
     play(&browser, "timecode.mov");
@@ -131,9 +140,17 @@ fn a_timecode_jumps_to_the_frame_and_shows_its_bytes() {
     assert_eq!(browser.run(BURNT_IN), 137);
     browser.screenshot(Path::new(env!("CARGO_TARGET_TMPDIR")).join("timecode.png"));
     assert_content(&browser);
+    // The server's sentences name its parameters; the page's name what it shows.
+    browser.run("document.querySelector('#meaning').value = 'at'");
+    let said = told(&browser, "01:00:05:12");
+    assert!(said.ends_with("it is there: choose “as the timecode track”."), "{said}");
+    browser.run("document.querySelector('#meaning').value = 'tc'");
+    let said = told(&browser, "00:00:05:12");
+    assert!(said.contains("choose “since the start” for the time"), "{said}");
     // What can't be meant is a sentence, and the film stays where it is.
     let said = told(&browser, "01:00:05:25");
     assert!(said.contains("count 0 to 24"), "{said}");
+    assert_eq!(told(&browser, " "), "Type a moment, such as 1:30 or 00:01:30:12.");
     assert_eq!(browser.run(BURNT_IN), 137);
 }
 
@@ -168,11 +185,35 @@ fn a_film_that_the_browser_cannot_play_says_so() {
     let browser = Browser::start();
     browser.open(&server.url("/"));
     browser.find("a[href='./stream.ts']").click();
-    browser.wait_for("return document.querySelector('#trouble').textContent !== ''");
-    let link = browser.run("return document.querySelector('#file').href");
-    assert_eq!(link, server.url("/stream.ts"));
+    assert_eq!(browser.find("#trouble").text(), "This browser plays no MPEG-TS.");
+    let link = server.url("/stream.ts");
+    assert_eq!(browser.run("return document.querySelector('#file').href"), link);
+    assert_eq!(browser.find("#players code").text(), format!("mpv '{link}'"));
+    // Its bytes are told all the same.
+    browser.find("#jump").enter("00:00:05:12");
+    browser.find("#go button").click();
+    browser.wait_for("return document.querySelector('#found').textContent.startsWith('Frame 137')");
+    assert_eq!(browser.find("#back code").text(), format!("mpv --start=5.501 '{link}'"));
+    browser.screenshot(Path::new(env!("CARGO_TARGET_TMPDIR")).join("stranger.png"));
     play(&browser, "vp9.webm");
-    assert_eq!(browser.find("#trouble").text(), "");
+    for empty in ["#trouble", "#players", "#back"] {
+        assert_eq!(browser.find(empty).text(), "", "{empty}");
+    }
+    assert_content(&browser);
+}
+
+/// A file that says it is a film, and is none.
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn what_turns_out_to_be_no_film_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("no.mp4"), "no film").unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let browser = Browser::start();
+    browser.open(&server.url("/"));
+    browser.find("a[href='./no.mp4']").click();
+    browser.wait_for("return document.querySelector('#trouble').textContent !== ''");
+    assert_eq!(browser.find("#players code").text(), format!("mpv '{}'", server.url("/no.mp4")));
 }
 
 #[test]
@@ -340,5 +381,95 @@ fn a_stream_plays_from_its_edge_and_from_its_start_while_it_is_sent() {
     assert_eq!(encoder.end(), 201);
     browser.run("document.querySelector('#media').playbackRate = 4");
     browser.wait_for("return document.querySelector('#media').ended");
+    assert_content(&browser);
+}
+
+/// Sends that much of `film` to `path`, and waits until it has come.
+fn sent(server: &Server, path: &str, film: &[u8]) -> Encoder {
+    let mut encoder = Encoder::begin(server, path);
+    encoder.send(film);
+    let offset = || server.ask(&format!("HEAD {path} HTTP/1.1")).header("upload-offset").to_owned();
+    until("it has come", || offset() == film.len().to_string());
+    encoder
+}
+
+const SOURCE: &str = "return document.querySelector('#media').src";
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn a_link_to_a_stream_holds_when_it_has_ended() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path(), &["--ingest", "."]);
+    let film = fs::read(fixtures().join("fragmented.mp4")).unwrap();
+    let most = film.len() * 4 / 5;
+    let mut encoder = sent(&server, "/cam.mp4", &film[..most]);
+    let browser = Browser::start();
+    browser.open(&server.url("/#play=cam.mp4&t=2"));
+    browser.wait_for("return document.querySelector('#found').textContent.startsWith('Frame 48,')");
+    assert_eq!(browser.find("#missing").text(), "");
+    assert_eq!(browser.run(SOURCE), server.url("/cam.mp4?from=live"));
+    // Chromium can't go there; the page says so, and how else to.
+    assert!(browser.find("#why").text().contains("still being sent"));
+    let line = format!("mpv --start=2.000 '{}'", server.url("/cam.mp4"));
+    assert_eq!(browser.find("#back code").text(), line);
+    browser.screenshot(Path::new(env!("CARGO_TARGET_TMPDIR")).join("rewind.png"));
+    browser.find("#anew").click();
+    browser.wait_for(PLAYS);
+    assert_eq!(browser.run(SOURCE), server.url("/cam.mp4"));
+    assert_eq!(browser.run("return document.querySelector('#media').currentTime < 5"), true);
+    assert_eq!(browser.find("#back").text(), "");
+
+    browser.wait_for("return location.hash.startsWith('#play=cam.mp4&t=')");
+    encoder.send(&film[most..]);
+    assert_eq!(encoder.end(), 201);
+    browser.open("about:blank");
+    browser.open(&server.url("/#play=cam.mp4&t=8.03"));
+    // Chromium's clock has microseconds, and cuts.
+    let at = browser.wait_for(ARRIVED).as_f64().unwrap();
+    assert!((8.0299..=8.03).contains(&at), "at {at}");
+    assert_eq!(browser.run(BURNT_IN), 200);
+    assert_content(&browser);
+}
+
+#[test]
+#[ignore = "needs chromium, chromedriver and ffmpeg"]
+fn a_stream_that_cannot_be_joined_plays_from_its_start() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path(), &["--ingest", "."]);
+    let fragmented = fixtures().join("fragmented.mp4");
+    let film = root.path().join(".absolute.mp4");
+    // Without default_base_moof.
+    let copy = ["-c", "copy", "-movflags", "frag_keyframe+empty_moov"];
+    let paths = [fragmented.to_str().unwrap(), film.to_str().unwrap()];
+    let read = ["-v", "error", "-i", paths[0]];
+    output("ffmpeg", read.into_iter().chain(copy).chain([paths[1]]));
+    let film = fs::read(film).unwrap();
+    let _encoder = sent(&server, "/cam.mp4", &film[..film.len() * 4 / 5]);
+    let browser = Browser::start();
+    browser.open(&server.url("/"));
+    play(&browser, "cam.mp4?from=live");
+    assert_eq!(browser.run(SOURCE), server.url("/cam.mp4"));
+    browser.wait_for("return document.querySelector('#why').textContent !== ''");
+    let why = browser.find("#why").text();
+    assert!(why.starts_with("It plays from its start: this stream can't be joined"), "{why}");
+    assert!(why.ends_with("-movflags +default_base_moof."), "{why}");
+    browser.screenshot(Path::new(env!("CARGO_TARGET_TMPDIR")).join("joined.png"));
+    assert!(browser.complaints().iter().all(|complaint| complaint.contains("409")));
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn a_transport_stream_that_is_being_sent_is_for_other_players() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path(), &["--ingest", "."]);
+    let film = fs::read(fixtures().join("stream.ts")).unwrap();
+    let _encoder = sent(&server, "/cam.ts", &film[..film.len() / 2]);
+    let browser = Browser::start();
+    browser.open(&server.url("/"));
+    browser.find("a[href='./cam.ts?from=live']").click();
+    assert_eq!(browser.find("#trouble").text(), "This browser plays no MPEG-TS.");
+    let line = format!("mpv '{}'", server.url("/cam.ts?from=live"));
+    assert_eq!(browser.find("#players code").text(), line);
+    assert_eq!(browser.run(SOURCE), "");
     assert_content(&browser);
 }

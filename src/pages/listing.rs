@@ -154,23 +154,26 @@ struct Crumb {
     href: String,
 }
 
-struct Row {
+struct Row<'a> {
     kind: Kind,
     href: String,
     name: String,
     length: Option<u64>,
+    /// By which the script tells what the browser can't play.
+    content_type: &'a str,
     modified: Option<human::Moment>,
     /// What a stream is at.
     stream: Option<String>,
 }
 
-impl Row {
-    fn of(entry: &Entry) -> Row {
-        let length = match entry.node {
-            Node::Folder => None,
-            Node::File { length, .. } => Some(length),
+impl Row<'_> {
+    fn of(entry: &Entry) -> Row<'_> {
+        let (length, content_type) = match &entry.node {
+            Node::Folder => (None, ""),
+            Node::File { length, content_type } => (Some(*length), &**content_type),
         };
         Row {
+            content_type,
             kind: entry.kind(),
             href: entry.href(),
             name: human::name(&entry.name),

@@ -94,8 +94,8 @@ pub fn href<S: AsRef<OsStr>>(segments: &[S]) -> String {
 /// media of this origin, and nothing else. A test holds the hashes true to the page.
 pub fn content_security_policy() -> &'static str {
     "default-src 'none'; \
-     style-src 'sha256-F6N1SB6+yercMJ4e8OKs7MV461hwI0IuQJvYq+byTZg='; \
-     script-src 'sha256-AFMkX2GvVEhhzHrTBHE3QzVw7Is9htqbEVGfJf7h1L8='; \
+     style-src 'sha256-9q23tZvvMh4hvL8LHBzB6ZpO06OuKCGFcICAh+PynMY='; \
+     script-src 'sha256-WhmtlzvgBVa385E41gxGjVPrFu8XlrdYNy0FlpbR+nA='; \
      media-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 }
