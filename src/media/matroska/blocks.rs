@@ -61,6 +61,8 @@ pub struct Walk<'a> {
     lace: Option<Lace>,
     /// How long a frame of the last lace is, of those that say nothing of it.
     pace: Option<u64>,
+    /// The look for the block after a lace that did not come to an end.
+    ahead: Option<Ahead>,
     /// Where the child of a cluster begins that was read last.
     child: u64,
     /// Only the time of the next block is wanted.
@@ -81,13 +83,25 @@ pub struct Stand {
     at: u64,
     cluster: Option<Cluster>,
     lost: bool,
+    pace: Option<u64>,
+    ahead: Option<Ahead>,
 }
 
 impl Stand {
     /// At the element of the Segment at that offset.
     pub fn at(offset: u64) -> Stand {
-        Stand { at: offset, cluster: None, lost: false }
+        Stand { at: offset, cluster: None, lost: false, pace: None, ahead: None }
     }
+}
+
+/// A value of this type is how far a look for the block after a lace has come.
+#[derive(Clone, Copy)]
+struct Ahead {
+    /// Where the lace's element begins.
+    lace: u64,
+    at: u64,
+    cluster: Option<Cluster>,
+    lost: bool,
 }
 
 struct Lace {
@@ -121,6 +135,7 @@ impl<'a> Walk<'a> {
             cluster,
             lace,
             pace: None,
+            ahead: None,
             child: from,
             peeks: false,
             growing,
@@ -137,15 +152,17 @@ impl<'a> Walk<'a> {
         from: Stand,
         segment_end: Option<u64>,
     ) -> Self {
-        let Stand { at, cluster, lost } = from;
+        let Stand { at, cluster, lost, pace, ahead } = from;
         let mut walk = Walk::new(source, wanted, at, u64::MAX, segment_end);
         (walk.cluster, walk.growing, walk.lost) = (cluster, true, lost);
+        (walk.pace, walk.ahead) = (pace, ahead);
         walk
     }
 
     /// Where it stands when it has no more frames, or failed: behind the last one that it gave.
     pub fn stand(&self) -> Stand {
-        Stand { at: self.at, cluster: self.cluster, lost: self.lost }
+        let Walk { at, cluster, lost, pace, ahead, .. } = *self;
+        Stand { at, cluster, lost, pace, ahead }
     }
 
     /// The next frame of the track, in file order.
@@ -244,6 +261,7 @@ impl<'a> Walk<'a> {
     fn next(&mut self, id: u32) -> Result<Option<Element>, Error> {
         loop {
             if self.at >= self.until {
+                self.dry = self.growing;
                 return Ok(None);
             }
             let element = self.reader.element(self.at)?;
@@ -426,9 +444,16 @@ impl<'a> Walk<'a> {
     fn reaches(&mut self, time: i64, count: u64) -> Result<Option<u64>, Error> {
         let here = (self.at, self.cluster, self.damage, self.beside);
         let start = self.child;
+        if let Some(ahead) = self.ahead.take().filter(|ahead| ahead.lace == start) {
+            (self.at, self.cluster, self.lost) = (ahead.at, ahead.cluster, ahead.lost);
+        }
         self.peeks = true;
         let next = self.block();
         self.peeks = false;
+        if self.dry || next.is_err() {
+            let Walk { at, cluster, lost, .. } = *self;
+            self.ahead = Some(Ahead { lace: start, at, cluster, lost });
+        }
         if self.dry {
             // It may still come: the lace is taken then.
             (self.at, self.cluster, self.lost) = (start, here.1, false);

@@ -133,11 +133,78 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Index;
     use crate::media::matroska::clock::Clock;
     use crate::media::matroska::ids;
     use crate::media::matroska::made::{
-        cluster, element, header, info, master, number, simple, tag, tracks, unknown,
+        block_content, cluster, element, entry, header, info, master, number, simple, tag, tracks,
+        unknown,
     };
+    use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    /// A film of sound in laces of two frames at these times, none of which says how long it is, each in a cluster with so many
+    /// blocks of another track.
+    fn laces(times: &[i16], others: usize) -> Vec<u8> {
+        let tracks =
+            master(ids::TRACKS, &[entry(1, 2, "A_VORBIS", &[]), entry(2, 2, "A_OPUS", &[])]);
+        let lace = |time| element(ids::SIMPLE_BLOCK, &block_content(1, time, 0x84, &[1, 7, 7]));
+        let clusters = times.iter().map(|&time| {
+            let others = std::iter::repeat_n(simple(2, time, true), others);
+            cluster(0, &std::iter::once(lace(time)).chain(others).collect::<Vec<_>>())
+        });
+        let parts = [info(1_000_000, None), tracks].into_iter().chain(clusters);
+        [header("matroska"), unknown(ids::SEGMENT, &parts.collect::<Vec<_>>())].concat()
+    }
+
+    /// When its frames are shown, and up to when that is told.
+    fn told(so_far: Option<(Matroska, Time)>, source: &dyn Source) -> (Vec<i64>, Option<Time>) {
+        let Some((film, edge)) = so_far else { return (Vec::new(), None) };
+        let frames = (0..).map_while(|number| film.frame(source, number).unwrap());
+        (frames.map(|found| found.frame.time.ticks).collect(), Some(edge))
+    }
+
+    #[test]
+    fn laces_are_as_long_as_those_of_a_film_that_came_at_once() {
+        // Before the hole each frame lasts 20 ms, and so do those that the hole begins behind.
+        let film = laces(&[0, 40, 80, 1000, 1040, 1080], 1);
+        let mut growing = Growing::default();
+        for length in film.len() / 4..=film.len() {
+            let part = film[..length].to_vec();
+            let Ok(extended) = growing.advance(&part) else { continue };
+            let anew = Growing::default().advance(&part).unwrap();
+            assert_eq!(told(extended, &part), told(anew, &part), "{length} bytes");
+        }
+        let (times, _) = told(growing.advance(&film).unwrap(), &film);
+        assert_eq!(times, [0, 20, 40, 60, 80, 100, 1000, 1020, 1040]);
+    }
+
+    /// A value of this type is a film that is read so often and then no more.
+    struct Few<'a>(&'a [u8], AtomicUsize);
+
+    impl Source for Few<'_> {
+        fn length(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let less = self.1.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+            less.map_err(|_| io::Error::other("enough"))?;
+            self.0.to_vec().read_at(buffer, offset)
+        }
+    }
+
+    #[test]
+    fn the_look_for_the_end_of_a_lace_goes_on_where_it_was_interrupted() {
+        let film = laces(&[0, 40], 10_000);
+        let one = Few(&film, AtomicUsize::new(usize::MAX));
+        let expected = told(Growing::default().advance(&one).unwrap(), &film);
+        let whole = usize::MAX - one.1.into_inner();
+        let mut growing = Growing::default();
+        let few = || Few(&film, AtomicUsize::new(whole / 4));
+        let so_far = (0..7).find_map(|_| growing.advance(&few()).ok()).unwrap();
+        assert_eq!(told(so_far, &film), expected);
+    }
 
     #[test]
     fn what_stands_behind_clusters_changes_no_head() {
