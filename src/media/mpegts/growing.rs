@@ -1,6 +1,6 @@
 //! The index of a stream that is still being written: what has come since the last look is read, and no more.
 
-use super::open::File;
+use super::open::{File, HEAD};
 use super::pes::HERTZ;
 use super::{Core, TransportStream};
 use crate::media::{Error, Source, Time};
@@ -24,7 +24,11 @@ impl Growing {
         let stream = match &self.0 {
             Some(known) => known.grown(source)?,
             None => {
-                let file = File { growing: true, ..File::new(source)? };
+                let file = match File::new(source) {
+                    // What looked like packets was none; some may still come.
+                    Err(Error::Unknown) if source.length() < HEAD as u64 => return Ok(None),
+                    file => File { growing: true, ..file? },
+                };
                 let Some(core) = file.begun()? else { return Ok(None) };
                 TransportStream { core, read_whole: OnceLock::new() }
             }
@@ -49,7 +53,7 @@ mod tests {
     use crate::media::Index;
     use crate::media::mpegts::core::Frames;
     use crate::media::mpegts::sparse;
-    use crate::media::mpegts::testing::{Mux, SOUND, film};
+    use crate::media::mpegts::testing::{Mux, PICTURES, SOUND, film, picture};
     use std::io;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -116,6 +120,25 @@ mod tests {
         });
     }
 
+    /// What is told of a stream that was extended step by step, and at once, is the same; the last of these.
+    fn grows_as_if_anew(bytes: &[u8], from: usize, step: usize) -> Growing {
+        let mut growing = Growing::default();
+        for length in (from..bytes.len()).step_by(step).chain([bytes.len()]) {
+            let part = Part(&bytes[..length], AtomicUsize::new(0));
+            let extended = growing.advance(&part).unwrap();
+            let anew = Growing::default().advance(&part).unwrap();
+            let told = |it: Option<(Arc<TransportStream>, Time)>| {
+                let (stream, edge) = it?;
+                let times =
+                    [Time::new(edge.ticks / 2, edge.scale), Time::new(edge.ticks - 1, edge.scale)];
+                let found = times.map(|time| stream.find(&part, time).unwrap());
+                Some((stream.main_track().id, edge, found))
+            };
+            assert_eq!(told(extended), told(anew), "of {length} bytes");
+        }
+        growing
+    }
+
     #[test]
     fn the_sound_named_first_is_waited_for_where_another_comes_before_it() {
         let mut mux = Mux::new(188);
@@ -124,15 +147,7 @@ mod tests {
             let pid = if k >= 20 && k % 2 == 0 { SOUND } else { SOUND + 1 };
             mux.pes(pid, Some(90_000 + k * FRAME), None, &[0x55; 900]);
         }
-        let mut growing = Growing::default();
-        for length in (8192..mux.bytes.len()).step_by(1000) {
-            let part = Part(&mux.bytes[..length], AtomicUsize::new(0));
-            let extended = growing.advance(&part).unwrap();
-            let anew = Growing::default().advance(&part).unwrap();
-            let [extended, anew] =
-                [extended, anew].map(|it| it.map(|(stream, edge)| (stream.main_track().id, edge)));
-            assert_eq!(extended, anew, "of {length} bytes");
-        }
+        let growing = grows_as_if_anew(&mux.bytes, 8192, 1000);
         assert_eq!(growing.0.unwrap().main_track().id, u64::from(SOUND));
     }
 
@@ -160,18 +175,56 @@ mod tests {
             let at = picture.span.start as usize;
             bytes.splice(at..at, [&[0; 9][..], &[0x47, 1, 0, 0x10], &[0; 44]].concat());
         }
-        let mut growing = Growing::default();
-        for length in (8192..bytes.len()).step_by(61).chain([bytes.len()]) {
-            let part = Part(&bytes[..length], AtomicUsize::new(0));
-            let extended = growing.advance(&part).unwrap();
-            let anew = Growing::default().advance(&part).unwrap();
-            let [(extended, edge), (anew, other)] = [extended, anew].map(Option::unwrap);
-            assert_eq!(edge, other, "of {length} bytes");
-            let last = Time::new(edge.ticks - 1, edge.scale);
-            for time in [Time::new(edge.ticks / 2, edge.scale), last] {
-                let [here, there] = [&extended, &anew].map(|it| it.find(&part, time).unwrap());
-                assert_eq!(here, there, "of {length} bytes at {time}");
+        grows_as_if_anew(&bytes, 8192, 61);
+    }
+
+    #[test]
+    fn pictures_that_turn_into_sound_are_told_further() {
+        let mut mux = Mux::new(188);
+        for (kind, first) in [(0x1b, 0), (0x11, 20)] {
+            mux.tables(&[(kind, PICTURES, &[])]);
+            for k in first..first + 20 {
+                mux.pes(PICTURES, Some(90_000 + k * FRAME), None, &picture(k == 0, 900));
             }
         }
+        let growing = grows_as_if_anew(&mux.bytes, 8192, 1000);
+        assert!(growing.0.unwrap().core.end > 90_000 + 30 * FRAME);
+    }
+
+    #[test]
+    fn tables_are_complete_where_more_bytes_prove_them() {
+        let mut mux = Mux::new(188);
+        mux.tables(&[(0x1b, PICTURES, &[])]);
+        for k in 0..20 {
+            mux.pes(PICTURES, Some(90_000 + k * FRAME), None, &picture(k == 0, 900));
+        }
+        let film = &mux.bytes;
+        // What looks like tables for pictures whose own come later: three packets in step would prove it.
+        let mut other = Mux::new(188);
+        other.tables(&[(0x0f, PICTURES, &[])]);
+        let begun = [&film[2 * 188..32 * 188], &[0; 99], &other.bytes].concat();
+        grows_as_if_anew(&[&begun, &[0; 61][..], film].concat(), begun.len(), 47);
+    }
+
+    #[test]
+    fn what_looks_like_packets_at_first_may_be_none() {
+        let mut first = Mux::new(188);
+        first.tables(&[(0x0f, SOUND, &[])]);
+        for k in 0..2 {
+            first.pes(SOUND, Some(k * FRAME), None, &[0x55; 100]);
+        }
+        let mut mux = Mux::new(188);
+        film(&mut mux, 90_000, FRAME, 20, 900);
+        let begin = first.bytes.len() + 61;
+        let bytes = [&first.bytes, &[0; 61][..], &mux.bytes].concat();
+        let growing = grows_as_if_anew(&bytes, first.bytes.len(), 37);
+        assert_eq!(growing.0.unwrap().core.begin, begin as u64);
+    }
+
+    #[test]
+    fn a_packet_is_waited_for_with_its_checksum() {
+        let mut mux = Mux::new(204);
+        film(&mut mux, 90_000, FRAME, 40, 600);
+        grows_as_if_anew(&mux.bytes, 8192, 61);
     }
 }

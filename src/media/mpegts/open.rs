@@ -16,7 +16,7 @@ use crate::media::{Error, Kind, Source, read_up_to};
 /// Files up to this length are read whole.
 pub const WHOLE: u64 = 64 << 20;
 /// Where the first packet must be found, and where it mostly is.
-const HEAD: usize = 64 << 10;
+pub const HEAD: usize = 64 << 10;
 const FIRST: usize = 8 << 10;
 /// One read of a look for tables.
 const BLOCK: usize = 16 << 10;
@@ -67,8 +67,11 @@ impl<'s> File<'s> {
     /// The index of a file that has only begun; none while too little of it is there to tell its streams.
     pub fn begun(&self) -> Result<Option<Core>, Error> {
         let there = self.source.length().saturating_sub(self.begin);
-        let tables = self.named()?;
-        let named = !tables.streams().is_empty() && (tables.complete() || there > MORE_TABLES);
+        if there < self.framing.proof() {
+            return Ok(None);
+        }
+        let (tables, known) = self.named()?;
+        let named = known && !tables.streams().is_empty();
         if !named && there < TABLES {
             return Ok(None);
         }
@@ -78,21 +81,14 @@ impl<'s> File<'s> {
             core => core?,
         };
         // Others may come before the stream that is wanted, and what is told of them wouldn't stay.
-        let times = &core.progress.pass.times;
-        let is_there = |place: usize| times.get(place).is_some_and(Option::is_some);
-        let is_pictures = core.tracks.get(core.main).is_some_and(|it| it.kind == Kind::Video);
-        let waits = wanted(&tables).is_some_and(|place| {
-            !is_there(place) || !is_pictures && tables.first(Kind::Video, |_| true).is_some()
-        });
-        Ok((!waits || there >= TABLES).then_some(core))
+        Ok((!core.progress.instead || there >= TABLES).then_some(core))
     }
 
     /// The tables at the file's beginning, or a guess where there are none.
     pub fn survey(&self) -> Result<Tables, Error> {
-        let mut tables = self.named()?;
+        let (mut tables, _) = self.named()?;
         if tables.streams().is_empty() {
-            let end = self.begin + TABLES;
-            let mut walk = Walk::new(self.source, self.framing, self.begin, end, BLOCK);
+            let mut walk = self.first_packets();
             while let Some((_, packet)) = walk.step()? {
                 tables.guess(packet);
             }
@@ -100,21 +96,26 @@ impl<'s> File<'s> {
         Ok(tables)
     }
 
-    /// The tables at the file's beginning.
-    fn named(&self) -> Result<Tables, Error> {
+    fn first_packets(&self) -> Walk<'s> {
+        let walk = Walk::new(self.source, self.framing, self.begin, self.begin + TABLES, BLOCK);
+        if self.growing { walk.growing(false) } else { walk }
+    }
+
+    /// The tables at the file's beginning, and whether more of the file would tell the same.
+    fn named(&self) -> Result<(Tables, bool), Error> {
         let mut tables = Tables::default();
-        let end = self.begin + TABLES;
-        let mut walk = Walk::new(self.source, self.framing, self.begin, end, BLOCK);
         let mut named = None;
+        let mut walk = self.first_packets();
         while let Some((at, packet)) = walk.step()? {
             if tables.take(packet) && !tables.streams().is_empty() {
                 named.get_or_insert(at);
             }
             if tables.complete() || named.is_some_and(|named| at > named + MORE_TABLES) {
-                break;
+                return Ok((tables, true));
             }
         }
-        Ok(tables)
+        let known = walk.at() >= self.begin + TABLES;
+        Ok((tables, known))
     }
 
     /// The index that one pass over the whole file gives.
@@ -138,6 +139,7 @@ impl<'s> File<'s> {
             let other = |kind| pass.tables.first(kind, there).filter(|&place| place != wanted);
             if let Some(other) = other(Kind::Video).or(other(Kind::Audio)) {
                 progress = Progress::new(pass.tables.clone(), other, self.begin);
+                progress.instead = true;
                 gathered = progress.advance(self)?;
             }
         }
@@ -216,12 +218,14 @@ pub struct Progress {
     at: u64,
     /// Samples from here on were given although they may still grow.
     open: u64,
+    /// Another stream is followed than the one that is wanted, of which there is no sample.
+    instead: bool,
 }
 
 impl Progress {
     pub fn new(tables: Tables, place: usize, at: u64) -> Self {
         let pass = Pass::new(tables).follow(place);
-        Progress { pass, gathered: Gathered::default(), at, open: u64::MAX }
+        Progress { pass, gathered: Gathered::default(), at, open: u64::MAX, instead: false }
     }
 
     pub fn weight(&self) -> usize {

@@ -43,6 +43,11 @@ impl Framing {
             Some((*framing, at as u64))
         })
     }
+
+    /// Bytes from the first packet on that suffice to know the framing for good.
+    pub fn proof(&self) -> u64 {
+        Self::PROOF as u64 * self.stride
+    }
 }
 
 /// A value of this type is one packet, borrowed (ISO/IEC 13818-1 §2.4.3.2).
