@@ -53,7 +53,7 @@ mod tests {
     use crate::media::Index;
     use crate::media::mpegts::core::Frames;
     use crate::media::mpegts::sparse;
-    use crate::media::mpegts::testing::{Mux, PICTURES, SOUND, film, picture};
+    use crate::media::mpegts::testing::{Mux, PICTURES, SOUND, film, picture, twice};
     use std::io;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -226,5 +226,15 @@ mod tests {
         let mut mux = Mux::new(204);
         film(&mut mux, 90_000, FRAME, 40, 600);
         grows_as_if_anew(&mux.bytes, 8192, 61);
+    }
+
+    #[test]
+    fn packets_that_are_sent_twice_grow_too() {
+        for stride in [188, 192, 204] {
+            let mut mux = Mux::new(stride);
+            film(&mut mux, 90_000, FRAME, 40, 600);
+            let twice = twice(&mux.bytes, stride, 2);
+            grows_as_if_anew(&twice.bytes, 8192, 61);
+        }
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! - A sample is a PES packet that bears a presentation time: from the packet that starts it to the end
 //!   of the last packet with bytes of it (and of PES packets without a time that follow).
+//! - A packet that is sent twice (§2.4.3.3) is the first of the two.
 //! - Time zero is the smallest presentation time of any stream; times go on over the wrap at 2^33.
 //! - A frame's number is counted where the file was read whole (then `layout().frames` says how many
 //!   there are); in a longer file it is the frame's place on the grid of its rate.

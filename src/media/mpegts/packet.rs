@@ -7,6 +7,9 @@
 
 pub const SIZE: usize = 188;
 pub const SYNC: u8 = 0x47;
+/// PIDs are 13 bits, and the last one's packets bear nothing.
+pub const PIDS: usize = 1 << 13;
+pub const NULL: u16 = 0x1fff;
 
 /// A value of this type is how packets follow each other in a file.
 ///
@@ -91,6 +94,14 @@ impl<'a> Packet<'a> {
         self.adaptation().first().is_some_and(|flags| flags & 0x40 != 0)
     }
 
+    /// It is the other one sent again: the same bytes but for the clock reference, which may be of its own moment (§2.4.3.3).
+    pub fn repeats(self, other: Packet<'_>) -> bool {
+        let field = self.adaptation();
+        let has_clock = field.len() > 6 && field.first().is_some_and(|flags| flags & 0x10 != 0);
+        let rest = if has_clock { 12 } else { 6 };
+        self.bytes[..6] == other.bytes[..6] && self.bytes[rest..] == other.bytes[rest..]
+    }
+
     /// The payload; empty where there is none.
     pub fn payload(self) -> &'a [u8] {
         if self.bytes[3] & 0x10 == 0 {
@@ -140,6 +151,25 @@ mod tests {
             let packet = Packet::new(&bytes).unwrap();
             assert_eq!((packet.random_access(), packet.payload().len()), (false, 0), "{length}");
         }
+    }
+
+    #[test]
+    fn a_packet_is_sent_again() {
+        let first = packet(&[0x47, 0x41, 0, 0x35, 7, 0x10, 1, 2, 3, 4, 5, 6, 9]);
+        let repeats = |at: usize, byte: u8| {
+            let mut again = first;
+            again[at] = byte;
+            Packet::new(&again).unwrap().repeats(Packet::new(&first).unwrap())
+        };
+        assert!(repeats(0, 0x47));
+        // Its clock may go on; not its counter, its flags, or what it bears.
+        for (at, is) in [(6, true), (11, true), (3, false), (5, false), (12, false), (187, false)] {
+            assert_eq!(repeats(at, 0x36), is, "{at}");
+        }
+        let plain = packet(&[0x47, 0x41, 0, 0x15]);
+        let mut other = plain;
+        other[8] = 0;
+        assert!(!Packet::new(&other).unwrap().repeats(Packet::new(&plain).unwrap()));
     }
 
     #[test]

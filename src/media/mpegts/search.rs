@@ -162,7 +162,9 @@ impl Search {
         pid: u16,
         (from, to): (u64, u64),
     ) -> Result<Option<(u64, i64)>, Error> {
-        let mut walk = Walk::new(source, self.framing, from, to, BLOCK).anywhere();
+        // Where a sample is sent again it begins, too, as far as its stamp tells; and a probe reads no more than it must.
+        let walk = Walk::new(source, self.framing, from, to, BLOCK).anywhere();
+        let mut walk = walk.with_duplicates();
         while let Some((at, packet)) = walk.step()? {
             if packet.pid() == pid
                 && packet.begins()

@@ -2,13 +2,10 @@
 //! none. Streams are listed in the order in which they were first named.
 
 use super::codec::{self, Codec};
-use super::packet::Packet;
+use super::packet::{PIDS, Packet};
 use super::pes::{self, Reading};
 use super::section::{Sections, Table};
 use crate::media::Kind;
-
-/// PIDs are 13 bits.
-const PIDS: usize = 1 << 13;
 
 /// A value of this type is one elementary stream.
 #[derive(Clone, Debug)]

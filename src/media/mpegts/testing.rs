@@ -182,3 +182,34 @@ pub fn fields(mux: &mut Mux, first: i64, step: i64, pictures: usize) -> Vec<Writ
     });
     pictures.collect()
 }
+
+/// A value of this type is a film some of whose packets are sent twice in a row.
+pub struct Twice {
+    pub bytes: Vec<u8>,
+    stride: u64,
+    /// Where each packet lies now, by its place before.
+    places: Vec<u64>,
+}
+
+/// Sends one packet of so many again, at places that are no pattern.
+pub fn twice(film: &[u8], stride: usize, of: u64) -> Twice {
+    let (mut bytes, mut places, mut state) = (Vec::new(), Vec::new(), 1u64);
+    for packet in film.chunks(stride) {
+        places.push(bytes.len() as u64);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let again = if (state >> 33).is_multiple_of(of) { packet } else { &[] };
+        bytes.extend([packet, again].concat());
+    }
+    Twice { bytes, stride: stride as u64, places }
+}
+
+impl Twice {
+    /// Where a packet lies that lay there before.
+    pub fn place(&self, at: u64) -> u64 {
+        self.places[(at / self.stride) as usize]
+    }
+
+    pub fn span(&self, span: &Range<u64>) -> Range<u64> {
+        self.place(span.start)..self.place(span.end - self.stride) + self.stride
+    }
+}

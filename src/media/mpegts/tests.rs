@@ -81,6 +81,30 @@ fn every_packet_size_and_every_way() {
 }
 
 #[test]
+fn packets_that_are_sent_twice_are_one() {
+    for (stride, of) in [(188, 1), (188, 3), (192, 2), (204, 2)] {
+        let mut mux = Mux::new(stride);
+        // Tables of several packets.
+        mux.tables(&[(0x1b, PICTURES, &[]), (0x0f, SOUND, &[9; 250])]);
+        let written = film(&mut mux, 90_000, FRAME, 400, 6000);
+        let once = whole(&mux.bytes);
+        let twice = twice(&mux.bytes, stride, of);
+        let written: Vec<_> =
+            written.iter().map(|w| Written { span: twice.span(&w.span), ..w.clone() }).collect();
+        assert_eq!(whole(&twice.bytes).tracks(), once.tracks());
+        for made in [whole(&twice.bytes), sparse(&twice.bytes)] {
+            agree(&made, &twice.bytes, &written, 90_000);
+            assert_eq!(made.duration(), once.duration());
+            for end in (written[0].span.end + 500..twice.bytes.len() as u64).step_by(100_003) {
+                let edge = made.latest_sync(&twice.bytes, end, 0).unwrap().unwrap();
+                let start = edge.sync.span.start;
+                assert!(written.iter().any(|w| w.sync && w.span.start == start), "{start}");
+            }
+        }
+    }
+}
+
+#[test]
 fn pictures_longer_than_a_look() {
     let mut mux = Mux::new(188);
     let written = film(&mut mux, 90_000, FRAME, 40, 150_000);

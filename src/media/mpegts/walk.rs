@@ -1,9 +1,12 @@
 //! A walk over a file's packets, read in blocks; it finds its step again where bytes are missing or
-//! strange. Knows positions and nothing of what packets carry.
+//! strange, and passes over packets that are sent twice. Knows positions and nothing of what packets carry.
 
-use super::packet::{Framing, Packet, SIZE, SYNC};
+use super::packet::{Framing, NULL, PIDS, Packet, SIZE, SYNC};
 use crate::media::{Error, Source};
 use std::io;
+
+/// A duplicate repeats one of so many packets before it; mostly it is the next one. Where a walk begins so many are read for this.
+const APART: u64 = 16;
 
 /// A value of this type is a walk from one packet to the next, up to an end.
 pub struct Walk<'s> {
@@ -16,6 +19,8 @@ pub struct Walk<'s> {
     lost: bool,
     /// More of the file may come, and with it the bytes that prove a packet, or don't.
     growing: bool,
+    /// For each PID one more than the counter of its last packet, where the packets since are this walk's; empty if duplicates are given.
+    counters: Vec<u8>,
     block: Vec<u8>,
     /// Offset of the block's first byte.
     from: u64,
@@ -26,8 +31,14 @@ impl<'s> Walk<'s> {
     /// A walk over the packets that begin in `at..end`; the last one may reach past `end`.
     pub fn new(source: &'s dyn Source, framing: Framing, at: u64, end: u64, size: usize) -> Self {
         let size = size.max(8 * framing.stride as usize);
-        let (block, from) = (Vec::new(), 0);
-        Walk { source, framing, at, end, lost: false, growing: false, block, from, size }
+        let (block, from, counters) = (Vec::new(), 0, vec![0; PIDS]);
+        Walk { source, framing, at, end, lost: false, growing: false, counters, block, from, size }
+    }
+
+    /// Packets that are sent twice are given twice, and nothing before the first is read.
+    pub fn with_duplicates(mut self) -> Self {
+        self.counters = Vec::new();
+        self
     }
 
     /// The walk begins anywhere, not where a packet is known to begin.
@@ -50,24 +61,51 @@ impl<'s> Walk<'s> {
     /// The next packet and its position; `None` at the end.
     pub fn step(&mut self) -> Result<Option<(u64, Packet<'_>)>, Error> {
         let lead = self.framing.lead;
-        if !self.hold(SIZE)? {
-            return Ok(None);
-        }
-        if self.lost || self.byte(lead) != Some(SYNC) {
-            self.lost = true;
-            if !self.find_step()? {
+        loop {
+            if !self.hold(SIZE)? {
                 return Ok(None);
             }
-            self.lost = false;
+            if self.lost || self.byte(lead) != Some(SYNC) {
+                self.lost = true;
+                // The packets before aren't those that lie in step before what is found.
+                self.counters.fill(0);
+                if !self.find_step()? {
+                    return Ok(None);
+                }
+                self.lost = false;
+            }
+            if self.at >= self.end {
+                return Ok(None);
+            }
+            let at = self.at;
+            self.at += self.framing.stride;
+            if !self.is_duplicate(at) {
+                return Ok(self.packet(at).map(|packet| (at, packet)));
+            }
         }
-        if self.at >= self.end {
-            return Ok(None);
-        }
-        let at = self.at;
-        self.at += self.framing.stride;
-        let inside = (at + lead - self.from) as usize;
-        let bytes = self.block.get(inside..).and_then(|rest| rest.first_chunk::<SIZE>());
-        Ok(bytes.and_then(Packet::new).map(|packet| (at, packet)))
+    }
+
+    /// The packet that begins there, if the block has it.
+    fn packet(&self, at: u64) -> Option<Packet<'_>> {
+        let inside = (at + self.framing.lead).checked_sub(self.from)?;
+        let bytes = self.block.get(usize::try_from(inside).ok()?..)?.first_chunk()?;
+        Packet::new(bytes)
+    }
+
+    /// Whether the packet at that place repeats the one of its PID before. That depends on nothing but the bytes before it, wherever
+    /// the walk began; counters that follow each other spare the look.
+    fn is_duplicate(&mut self, at: u64) -> bool {
+        let Some(packet) = self.packet(at) else { return false };
+        let (pid, counter) = (packet.pid(), packet.counter() + 1);
+        let Some(&known) = self.counters.get(usize::from(pid)) else { return false };
+        let may = pid != NULL && (known == 0 || known == counter) && !packet.payload().is_empty();
+        let duplicate = may && {
+            let places = (1..=APART).map_while(|back| at.checked_sub(back * self.framing.stride));
+            let mut before = places.map_while(|place| self.packet(place));
+            before.find(|before| before.pid() == pid).is_some_and(|it| packet.repeats(it))
+        };
+        self.counters[usize::from(pid)] = counter;
+        duplicate
     }
 
     /// Where the next packet is expected: where a walk over a longer file would go on.
@@ -131,15 +169,38 @@ impl<'s> Walk<'s> {
         let size = (self.size as u64).max(wanted).min(rest);
         // No more than the walk will use: its end, and a packet that reaches past it.
         let size = size.min((self.end - self.at).saturating_add(3 * self.framing.stride));
-        self.block.resize(size.max(wanted) as usize, 0);
-        self.from = self.at;
-        let filled = crate::media::read_up_to(self.source, &mut self.block, self.at)?;
-        if filled < self.block.len() {
+        // What a duplicate may repeat.
+        let back = if self.counters.is_empty() { 0 } else { APART * self.framing.stride };
+        let back = back.min(self.at);
+        let kept = if self.block.is_empty() {
+            self.from = self.at - back;
+            0
+        } else {
+            self.keep(back)
+        };
+        let begin = self.from + kept as u64;
+        self.block.resize(kept + (self.at + size.max(wanted) - begin) as usize, 0);
+        let fresh = self.block.get_mut(kept..).unwrap_or_default();
+        let filled = crate::media::read_up_to(self.source, fresh, begin)?;
+        if filled < fresh.len() {
             self.block.clear();
             let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter");
             return Err(Error::Io(error));
         }
         Ok(true)
+    }
+
+    /// Keeps the last bytes of the block, so many before the expected packet, and says how many. None where that lies behind the block.
+    fn keep(&mut self, back: u64) -> usize {
+        let held = self.from + self.block.len() as u64;
+        let kept = match held.checked_sub(self.at) {
+            Some(ahead) => (back.min(self.at - self.from) + ahead) as usize,
+            None => 0,
+        };
+        let begin = self.block.len() - kept;
+        self.block.copy_within(begin.., 0);
+        self.from = if kept > 0 { self.from + begin as u64 } else { self.at };
+        kept
     }
 }
 
@@ -190,6 +251,60 @@ mod tests {
         file[5] = SYNC;
         file.splice(0..3, []);
         assert_eq!(walk(&file, 0, u64::MAX)[0], (185, 1));
+    }
+
+    /// These packets: each a PID, a counter, and what it bears.
+    fn stream(packets: &[(u8, u8, u8)]) -> Vec<u8> {
+        let bytes = |&(pid, counter, payload): &(u8, u8, u8)| {
+            [&[SYNC, 0, pid, 0x10 | counter][..], &[payload; 184]].concat()
+        };
+        packets.iter().flat_map(bytes).collect()
+    }
+
+    fn places(file: &Vec<u8>, at: u64) -> Vec<u64> {
+        walk(file, at, u64::MAX).into_iter().map(|(at, _)| at / 188).collect()
+    }
+
+    #[test]
+    fn a_packet_that_is_sent_again_is_passed_over() {
+        let (a, b, c) = ((1, 7, 1), (2, 7, 1), (1, 8, 2));
+        let cases: [(&[_], &[u64]); 6] = [
+            (&[a, a, c, c, b], &[0, 2, 4]),
+            // Those of other streams may lie between, not one of its own.
+            (&[a, b, a, c], &[0, 1, 3]),
+            (&[a, c, a, c], &[0, 1, 2, 3]),
+            // Another payload with the same counter is no duplicate.
+            (&[a, (1, 7, 9), a], &[0, 1, 2]),
+            (&[a, a, a], &[0]),
+            (&[a, b, b, a], &[0, 1]),
+        ];
+        for (packets, given) in cases {
+            assert_eq!(places(&stream(packets), 0), given, "{packets:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_passed_over_wherever_the_walk_begins() {
+        let packets: Vec<_> = (0..200_u8).map(|k| (k / 2 % 3, (k / 6) & 15, k / 6)).collect();
+        let file = stream(&packets);
+        let all: Vec<u64> = (0..100).map(|k| 2 * k).collect();
+        assert_eq!(places(&file, 0), all);
+        for from in 0..200 {
+            let wanted: Vec<u64> = all.iter().copied().filter(|&at| at >= from).collect();
+            assert_eq!(places(&file, from * 188), wanted, "from {from}");
+        }
+    }
+
+    #[test]
+    fn a_duplicate_is_not_far_from_its_packet() {
+        for (apart, is) in [(14, true), (15, true), (16, false)] {
+            let between = (0..apart).map(|k| (2, k, 0));
+            let packets: Vec<_> =
+                [(1, 5, 5)].into_iter().chain(between).chain([(1, 5, 5)]).collect();
+            let given = places(&stream(&packets), 0).len();
+            assert_eq!(given == packets.len() - 1, is, "{apart}");
+            assert_eq!(places(&stream(&packets), 188).len() + 1, given, "{apart}");
+        }
     }
 
     #[test]
