@@ -211,10 +211,10 @@ def with_whole_edits(path):
     return probe(path, "-advanced_editlist", "0") if is_fragmented(path) else None
 
 
-def edits_begin(data):
-    """For each track the time of the empty edits that its list begins with, in seconds."""
+def edits(data):
+    """For each track its edit list: when each edit begins and ends, in seconds, and its time in the media; -1 if empty."""
     word = lambda at: struct.unpack(">I", data[at:at + 4])[0]
-    clock, begins = 1, {}
+    clock, lists = 1, {}
     for kind, _, body, end in boxes(data, 0, len(data)):
         for kind2, _, body2, end2 in boxes(data, body, end) if kind == b"moov" else []:
             if kind2 == b"mvhd":
@@ -224,14 +224,33 @@ def edits_begin(data):
                     track = word(body3 + (20 if data[body3] else 12))
                 for kind4, _, at, _ in boxes(data, body3, end3) if kind3 == b"edts" else []:
                     form = ">QqI" if data[at] else ">IiI"
-                    size, lead = struct.calcsize(form), 0
+                    size, start, list_ = struct.calcsize(form), Fraction(0), []
                     for edit in range(word(at + 4) if kind4 == b"elst" else 0):
                         duration, time, _ = struct.unpack_from(form, data, at + 8 + edit * size)
-                        if time != -1:
-                            break
-                        lead += duration
-                    begins[track] = Fraction(lead, clock)
-    return begins
+                        list_.append((start, start + Fraction(duration, clock), time))
+                        start = list_[-1][1]
+                    lists[track] = list_
+    return lists
+
+
+def with_empty_edits(path):
+    """The packets, those in an empty edit after the first media flagged as hidden: ffprobe shows the media's beginning there."""
+    try:
+        lists = edits(path.read_bytes())
+    except struct.error:
+        return None
+    lists = {track: list(itertools.dropwhile(lambda edit: edit[2] == -1, list_)) for track, list_ in lists.items()}
+    gaps = {track: [edit for edit in list_ if edit[2] == -1] for track, list_ in lists.items()}
+    if not any(gaps.values()):
+        return None
+    found = probe(path)
+    for stream in found["streams"]:
+        mine = [p for p in found["packets"] if p["stream_index"] == stream["index"] and "pts" in p and "D" not in p["flags"]]
+        for start, end, _ in gaps.get(int(stream.get("id", "0"), 16), []):
+            for packet in mine:
+                if start <= int(packet["pts"]) * Fraction(stream["time_base"]) < end:
+                    packet["flags"] = packet["flags"].replace("_", "D", 1) if "_" in packet["flags"] else packet["flags"] + "D"
+    return found
 
 
 def without_negative_times(path):
@@ -239,7 +258,8 @@ def without_negative_times(path):
     found = probe(path)
     if not is_fragmented(path):
         return found
-    begins = edits_begin(path.read_bytes())
+    begins = {track: next((start for start, _, time in list_ if time != -1), list_[-1][1] if list_ else 0)
+              for track, list_ in edits(path.read_bytes()).items()}
     ticks = {s["index"]: begins.get(int(s.get("id", "0"), 16), 0) / Fraction(s["time_base"]) for s in found["streams"]}
     for packet in found["packets"]:
         if int(packet.get("pts", 0)) < ticks[packet["stream_index"]]:
@@ -310,10 +330,41 @@ def with_fields_in_pairs(path):
     return {**probe(path), "pictures": pictures}
 
 
+def without_duplicates(path):
+    """The packets, where no transport packet is sent twice in a row: ffprobe takes the second one for more of the stream."""
+    data = path.read_bytes()
+    sizes = [size for size in (188, 192, 204) if len(data) > 9 * size
+             and all(data[k * size + (size == 192) * 4] == 0x47 for k in range(9))]
+    size, kept, before = sizes[0] if sizes else 0, [], {}
+    for at in range(0, len(data), size or len(data)):
+        packet = data[at + (size == 192) * 4:][:188]
+        if len(packet) < 188 or packet[0] != 0x47:
+            continue
+        pid = packet[1] & 0x1f, packet[2]
+        # A clock reference may be another one.
+        clock = packet[3] & 0x20 and packet[4] > 6 and packet[5] & 0x10
+        bytes_ = packet[:6] + packet[12:] if clock else packet
+        if before.get(pid) != bytes_ or not packet[3] & 0x10:
+            kept.append(at)
+        before[pid] = bytes_
+    if not sizes or len(kept) * size + size > len(data):
+        return None
+    with tempfile.NamedTemporaryFile(suffix=path.suffix) as once:
+        once.write(b"".join(data[at:at + size] for at in kept))
+        once.flush()
+        found = probe(Path(once.name))
+    for packet in found["packets"] if found else []:
+        if "pos" in packet:
+            packet["pos"] = kept[int(packet["pos"]) // size]
+    return found
+
+
 # Other ways to read a file with ffprobe, and what it means if the answers equal those.
 REASONS = {
     with_fields_in_pairs: "two fields, each a packet of its own, are one frame and have one number",
     without_parser: "the tables name other sync samples than the pictures do, and pictures aren't read",
+    with_empty_edits: "an empty edit shows nothing new, wherever it stands (ISO/IEC 14496-12 §8.6.6)",
+    without_duplicates: "a packet that is sent twice in a row counts once (ISO/IEC 13818-1 §2.4.3.3)",
     with_whole_edits: "an edit of no duration lasts as long as the fragments do (ISO/IEC 14496-12 §8.6.6)",
     without_negative_times: "an edit list hides what comes before its first edit, which ffprobe doesn't flag in fragments",
     first_film_alone: "another film that is joined to a Matroska file is not read",
