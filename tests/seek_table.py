@@ -360,6 +360,21 @@ def without_duplicates(path):
 
 
 # Other ways to read a file with ffprobe, and what it means if the answers equal those.
+def with_short_blocks_at_their_begin(path):
+    """The packets, each of them begun where the one before ends.
+
+    What ffprobe says of Vorbis forgets within a page which block was before. So it takes a short one behind a long one,
+    with which it overlaps, for as short as one behind a short one, and has it begin late."""
+    found = probe(path)
+    if [stream.get("codec_name") for stream in found["streams"]] != ["vorbis"]:
+        return None
+    told = [packet for packet in found["packets"] if "pts" in packet]
+    ends = [int(packet["pts"]) + int(packet.get("duration", 0)) for packet in told]
+    for packet, end in zip(told[1:], ends):
+        packet["pts"] = min(int(packet["pts"]), end)
+    return found
+
+
 REASONS = {
     with_fields_in_pairs: "two fields, each a packet of its own, are one frame and have one number",
     without_parser: "the tables name other sync samples than the pictures do, and pictures aren't read",
@@ -369,19 +384,23 @@ REASONS = {
     without_negative_times: "an edit list hides what comes before its first edit, which ffprobe doesn't flag in fragments",
     first_film_alone: "another film that is joined to a Matroska file is not read",
     with_laces_spread: "frames that share a block of unknown length are spread evenly up to the next one",
+    with_short_blocks_at_their_begin: "ffprobe forgets what a short block of Vorbis overlaps, and has it begin late",
     without_added_shift: "ffprobe adds the largest negative shift of the fragments to their times",
 }
 
 
 # ffprobe's names for what is read here; the others are refused by name, never guessed at.
-READ = {"mov", "matroska", "mpegts", "wav", "mp3", "aac"}
+READ = {"mov", "matroska", "mpegts", "wav", "mp3", "aac", "ogg"}
+READ_OF_OGG = {"opus", "vorbis", "flac"}
 REFUSED = "no container that is known here"
 
 
 def reason(seek, path, found, different):
     """Why a file's answers differ; none if that isn't known."""
     container = found["format"]["format_name"]
-    if not READ & set(container.split(",")) and len(different) == 1 and REFUSED in list(different)[0]:
+    codecs = {stream.get("codec_name") for stream in found["streams"]}
+    unread = not READ & set(container.split(",")) or container == "ogg" and codecs - READ_OF_OGG
+    if unread and len(different) == 1 and REFUSED in list(different)[0]:
         return f"no reader for this container: {container}"
     for way, why in REASONS.items():
         found = way(path)

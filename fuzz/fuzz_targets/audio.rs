@@ -1,4 +1,4 @@
-//! Any bytes as a file of WAV, MP3 or ADTS AAC: an index or an error, and answers that hold together.
+//! Any bytes as a file of WAV, MP3, ADTS AAC or Ogg: an index or an error, and answers that hold together.
 #![no_main]
 
 #[path = "../../tests/support/questions.rs"]

@@ -79,6 +79,8 @@ pub enum Container {
     Mp3,
     /// AAC in ADTS.
     Adts,
+    /// Opus, Vorbis or FLAC in Ogg.
+    Ogg,
 }
 
 /// A value of this type says how a file is laid out, for people.

@@ -150,8 +150,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Unknown => f.write_str(
-                "the file is empty, or no container that is known here: MP4, MOV, Matroska, WebM, MPEG-TS, WAV, MP3 and \
-                 AAC (ADTS) are",
+                "the file is empty, or no container that is known here: MP4, MOV, Matroska, WebM, MPEG-TS, WAV, MP3, \
+                 AAC (ADTS), and Opus, Vorbis and FLAC in Ogg are",
             ),
             Error::NoTrack => f.write_str("the file has no track that is shown or heard over time"),
             Error::Broken { offset, what } => write!(f, "broken at byte {offset}: {what}"),

@@ -197,5 +197,6 @@ fn name(container: Container) -> &'static str {
         Container::Wav => "wav",
         Container::Mp3 => "mp3",
         Container::Adts => "adts",
+        Container::Ogg => "ogg",
     }
 }

@@ -1,9 +1,9 @@
 //! Files of sound alone whose frames can be found without decoding: WAV by arithmetic, MP3 and ADTS AAC by a walk
-//! from frame header to frame header. Every frame is a sync sample. Ogg is not read: where its packets begin in
-//! time is known to the decoders of what it holds.
+//! from frame header to frame header, Ogg by one from page to page. Every frame is a sync sample.
 
 mod adts;
 mod mp3;
+mod ogg;
 mod wav;
 
 use super::{
@@ -29,6 +29,7 @@ pub fn recognises(head: &[u8]) -> bool {
     let reach = if head.starts_with(&[0; 16]) { 1024 } else { 1 };
     let mut starts = (0..reach).filter_map(|skip| head.get(skip..));
     wav::recognises(head)
+        || ogg::recognises(head)
         || head.starts_with(b"ID3")
         || starts.any(|frame| adts::header(frame).is_some() || mp3::header(frame).is_some())
 }
@@ -54,8 +55,12 @@ pub fn begins_late(source: &dyn Source, head: &[u8]) -> Result<bool, Error> {
 pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     let mut head = [0; 16];
     let filled = read_up_to(source, &mut head, 0)?;
-    if wav::recognises(head.get(..filled).unwrap_or_default()) {
+    let head = head.get(..filled).unwrap_or_default();
+    if wav::recognises(head) {
         return wav::open(source);
+    }
+    if ogg::recognises(head) {
+        return ogg::open(source);
     }
     let start = after_id3(source, 0)?;
     if let Some(first) = stream(source, start, adts::header)? {
