@@ -1,7 +1,6 @@
 //! Ogg's pages (RFC 3533 §6).
 
-use super::super::MOST_DAMAGE;
-use crate::media::{Error, Source, read_up_to};
+use crate::media::{Error, Source, audio::MOST_DAMAGE, read_up_to};
 
 pub const MARK: &[u8; 4] = b"OggS";
 /// The page goes on with a packet of the one before.

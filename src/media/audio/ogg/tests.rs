@@ -1,11 +1,10 @@
 //! Streams of Ogg made by hand.
 
 use super::{
-    super::open,
     codec::{Codec, sound},
     page::{CONTINUED, FIRST, LAST},
 };
-use crate::media::{Error, Index, Time};
+use crate::media::{Error, Index, Time, audio::open};
 use std::ops::Range;
 
 /// A page of the stream 7: its packets, of which the last one goes on in the next page where that is said.
