@@ -60,6 +60,27 @@ pub fn describe(window: &mut Window, entry: &Place, track: &mut Track) -> Result
     Ok(())
 }
 
+/// The codec's four letters: those that the entry of an encrypted track keeps (§8.12.2), else its own.
+pub fn format(window: &mut Window, entry: &Place, kind: Kind) -> Result<[u8; 4], Error> {
+    let (mut format, fixed) = (entry.kind, if kind == Kind::Video { 78 } else { 28 });
+    if matches!(&entry.kind, b"encv" | b"enca") {
+        let inside = Place { body: entry.body.saturating_add(fixed), ..*entry };
+        search(window, &inside, DEPTH, &mut |window, child| {
+            if child.is(b"frma") {
+                format = window.bytes(child.body)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(format)
+}
+
+/// Whether a decoder may start at any frame of sound in that format: all are such but for a few that predict frames of
+/// others, and those that ffmpeg doesn't know.
+pub fn is_intra(format: [u8; 4]) -> bool {
+    !matches!(&format, b"mlpa" | b"ac-4" | b"mha1" | b"mha2" | b"mhm1" | b"mhm2")
+}
+
 /// How the sample entry of a sound track says that moments are packed (QuickTime File Format, "Sound Sample
 /// Descriptions"); one moment of all channels where it says nothing.
 pub fn packing(window: &mut Window, entry: &Place) -> Result<Packing, Error> {

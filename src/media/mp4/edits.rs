@@ -89,13 +89,16 @@ impl Edits {
             let duration =
                 Time::new(duration, movie).ticks_at(media, Rounding::Nearest).unwrap_or(i64::MAX);
             if time != -1 {
-                // No duration: in a fragmented file, and for writers who didn't know it, all that follows.
-                let duration = if duration == 0 { i64::MAX } else { duration };
                 edits.shown.push(Edit { start, media: time, duration });
             } else if edits.shown.is_empty() {
                 edits.lead = edits.lead.saturating_add(duration);
             }
             start = start.saturating_add(duration);
+        }
+        // No duration at all: in a fragmented file, and for writers who didn't know it, all that follows. Beside an edit
+        // that has one, nothing is shown for as long.
+        if edits.shown.iter().all(|edit| edit.duration == 0) {
+            edits.shown.iter_mut().for_each(|edit| edit.duration = i64::MAX);
         }
         Ok(edits)
     }
@@ -103,6 +106,11 @@ impl Edits {
     /// Whether nothing of the media is ever shown.
     pub fn is_blank(&self) -> bool {
         self.listed && self.shown.is_empty()
+    }
+
+    /// Whether none of its edits says how long it lasts.
+    pub fn have_no_length(&self) -> bool {
+        self.listed && self.shown.iter().all(|edit| edit.duration == i64::MAX)
     }
 
     /// The same, open at its end: what was written before the fragments were can't say how long they are.
@@ -194,6 +202,13 @@ mod tests {
     fn no_duration_is_all_that_follows() {
         let edits = read(0, &[(0, 1000, 0x1_0000)]).unwrap();
         assert!(edits.shown[0].shows(i64::MAX - 1) && !edits.shown[0].shows(999));
+    }
+
+    #[test]
+    fn an_edit_of_no_duration_beside_others_shows_nothing() {
+        let edits = read(0, &[(600, 90, 0x1_0000), (0, 50, 0x1_0000)]).unwrap();
+        assert!(edits.shown[0].shows(90) && !edits.shown[1].shows(50));
+        assert!(edits.open().shown[1].shows(50), "in a fragmented file the last one goes on");
     }
 
     #[test]

@@ -7,11 +7,11 @@
 
 use super::{
     boxes::{Place, Window},
-    moov::Defaults,
+    moov::{Defaults, Trak},
     samples::{Raw, Taker},
     shown::BETWEEN_CHECKS,
 };
-use crate::media::{Error, Source};
+use crate::media::{Error, Kind, Source};
 use std::collections::BTreeMap;
 
 /// More subsegments than an index of a day has.
@@ -24,6 +24,8 @@ const NOT_SYNC: u32 = 0x1_0000 | 0x100_0000;
 pub struct Fragments {
     defaults: Defaults,
     audio: bool,
+    /// Samples of other sample entries than the first aren't shown.
+    first_entry_alone: bool,
     /// When the next sample is decoded, where no fragment says.
     decode: i64,
     /// When the last sample was decoded.
@@ -55,20 +57,24 @@ struct Head {
     track: u32,
     base: Option<u64>,
     base_is_moof: bool,
+    entry: u32,
     duration: u32,
     size: u32,
     flags: u32,
 }
 
 impl Fragments {
-    /// For the track of that number, among those of the `list`; `decode` is where the samples in the moov end.
-    pub fn new(track: u32, list: &[Defaults], audio: bool, decode: i64) -> Self {
+    /// For that track, among those of the `list`; `decode` is where the samples in the moov end.
+    pub fn new(trak: &Trak, list: &[Defaults], decode: i64) -> Self {
+        let (track, audio) = (trak.id, trak.facts.kind == Kind::Audio);
+        let first_entry_alone = trak.tables.first_entry_alone;
         let last = (decode > 0).then_some(decode - 1);
         let named = list.iter().find(|defaults| defaults.track == track).copied();
         let defaults = named.unwrap_or(Defaults { track, ..Defaults::default() });
         let others = list.iter().filter(|defaults| defaults.track != track);
         let others = others.map(|&defaults| Other { defaults, decode: 0, end: None }).collect();
-        Fragments { defaults, audio, decode, last, indexed: BTreeMap::new(), others }
+        let indexed = BTreeMap::new();
+        Fragments { defaults, audio, first_entry_alone, decode, last, indexed, others }
     }
 
     /// When the media of that track ends on its own clock, where it isn't the one that is read and has samples.
@@ -153,6 +159,9 @@ impl Fragments {
                         ));
                     };
                     if head.track == self.defaults.track {
+                        if self.first_entry_alone && head.entry != 1 {
+                            return Ok(());
+                        }
                         // Only the first run of a fragment is placed; the next ones follow it.
                         if let Some(time) = decode.take().or(indexed.take()) {
                             self.decode = time;
@@ -179,7 +188,7 @@ impl Fragments {
         let defaults = other.map_or(self.defaults, |other| other.defaults);
         let mut at = place.body + 8;
         let base = if flags & 1 != 0 { Some(window.u64(at)?) } else { None };
-        at += if flags & 1 != 0 { 8 } else { 0 } + if flags & 2 != 0 { 4 } else { 0 };
+        at += if flags & 1 != 0 { 8 } else { 0 };
         let mut field = |flag: u32, default: u32| match flags & flag != 0 {
             true => {
                 at += 4;
@@ -191,6 +200,7 @@ impl Fragments {
             track,
             base,
             base_is_moof: flags & 0x2_0000 != 0,
+            entry: field(2, defaults.entry)?,
             duration: field(8, defaults.duration)?,
             size: field(0x10, defaults.size)?,
             flags: field(0x20, defaults.flags)?,

@@ -152,8 +152,7 @@ impl Film {
             Some(timecode) => tmcd::start(source, timecode)?,
             None => None,
         };
-        let audio = trak.facts.kind == Kind::Audio;
-        let (fragments, scale) = (Fragments::new(trak.id, list, audio, decode), trak.scale);
+        let (fragments, scale) = (Fragments::new(trak, list, decode), trak.scale);
         let shown = Shown::new(trak, source.length(), true)?;
         let tracks = moov.tracks.iter_mut().map(|trak| std::mem::take(&mut trak.facts)).collect();
         Ok(Film {

@@ -159,7 +159,13 @@ fn candidates(moov: &Moov) -> Vec<(usize, &Trak)> {
         timed && !blank && (promised(trak) || trak.tables.has_samples())
     };
     let mut list: Vec<_> = moov.tracks.iter().enumerate().filter(|(_, trak)| fits(trak)).collect();
-    list.sort_by_key(|(_, trak)| (chapters.contains(&trak.id), trak.facts.kind != Kind::Video));
+    // One whose edits have no length is taken where no other tells how long it is shown.
+    let vague = |trak: &Trak| {
+        moov.fragments.is_none() && trak.edits.as_ref().is_ok_and(Edits::have_no_length)
+    };
+    list.sort_by_key(|(_, trak)| {
+        (chapters.contains(&trak.id), vague(trak), trak.facts.kind != Kind::Video)
+    });
     list.truncate(MOST_CANDIDATES);
     list
 }
@@ -193,7 +199,7 @@ fn frames_of(
     };
     let mut met = None;
     if let Some(list) = promised {
-        let mut fragments = Fragments::new(trak.id, list, trak.facts.kind == Kind::Audio, decode);
+        let mut fragments = Fragments::new(trak, list, decode);
         let mut fragmented = false;
         while let Some(place) = top.next()? {
             match &place.kind {

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::media::{Error, Kind, Source, Time, Track};
 
+/// More sample entries than any track has.
+const MOST_ENTRIES: usize = 64;
+
 /// More tracks than any file has.
 const MOST_TRACKS: usize = 1024;
 
@@ -41,6 +44,8 @@ pub struct Trak {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Defaults {
     pub track: u32,
+    /// The number of the sample entry, from 1 on.
+    pub entry: u32,
     pub duration: u32,
     pub size: u32,
     pub flags: u32,
@@ -57,6 +62,8 @@ struct Draft {
     elst: Option<Place>,
     tables: Tables,
     entry: Option<Place>,
+    /// The types of the other sample entries.
+    others: Vec<[u8; 4]>,
     timecode: Option<u32>,
     chapters: Vec<u32>,
 }
@@ -161,6 +168,7 @@ fn media(window: &mut Window, place: &Place, draft: &mut Draft) -> Result<(), Er
             true => window.children(&child, |window, child| {
                 if child.is(b"stsd") {
                     draft.entry = window.place(child.body.saturating_add(8), child.end)?;
+                    draft.others = other_entries(window, &child)?;
                 }
                 draft.tables.note(window, &child)
             }),
@@ -169,6 +177,27 @@ fn media(window: &mut Window, place: &Place, draft: &mut Draft) -> Result<(), Er
         _ => {}
     }
     Ok(())
+}
+
+/// The types of a track's other sample entries than the first (§8.5.2).
+fn other_entries(window: &mut Window, stsd: &Place) -> Result<Vec<[u8; 4]>, Error> {
+    let inside = Place { body: stsd.body.saturating_add(8), ..*stsd };
+    let count = window.u32(stsd.body.saturating_add(4))? as usize;
+    let (mut kinds, most) = (Vec::new(), count.min(MOST_ENTRIES));
+    window.children(&inside, |_, entry| {
+        if kinds.len() < most {
+            kinds.push(entry.kind);
+        }
+        Ok(())
+    })?;
+    Ok(kinds.get(1..).unwrap_or_default().to_vec())
+}
+
+/// Whether none of the other sample entries has the codec of the first. Of such a track ffmpeg, too, shows what the first
+/// one describes; a few codecs have several names.
+fn is_alone(first: [u8; 4], others: &[[u8; 4]]) -> bool {
+    let renamed = [b"apcn", b"apch", b"dvpp", b"dvcp", b"jpeg", b"AV1x"].contains(&&first);
+    !others.is_empty() && !renamed && !others.contains(&first)
 }
 
 /// Three letters of five bits (§8.4.2); "und" and QuickTime's own numbers say nothing.
@@ -184,6 +213,7 @@ fn defaults(window: &mut Window, mvex: &Place) -> Result<Vec<Defaults>, Error> {
         if child.is(b"trex") && list.len() < MOST_TRACKS {
             list.push(Defaults {
                 track: window.u32(child.body + 4)?,
+                entry: window.u32(child.body + 8)?,
                 duration: window.u32(child.body + 12)?,
                 size: window.u32(child.body + 16)?,
                 flags: window.u32(child.body + 20)?,
@@ -225,6 +255,14 @@ fn settle(
         }
     }
     let mut tables = draft.tables;
+    if let Some(entry) = &draft.entry {
+        let format = codec::format(window, entry, facts.kind).unwrap_or(entry.kind);
+        tables.first_entry_alone = is_alone(format, &draft.others);
+        if facts.kind == Kind::Audio && codec::is_intra(format) {
+            // Whatever the tables say.
+            (tables.stss, tables.stps, tables.access) = (None, None, None);
+        }
+    }
     if let Some(entry) = draft.entry.filter(|_| facts.kind == Kind::Audio) {
         match codec::packing(window, &entry) {
             Ok(packing) => tables.note_packing(source, packing)?,

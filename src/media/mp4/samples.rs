@@ -4,7 +4,7 @@
 
 use super::{
     boxes::{Table, Window},
-    tables::{Chunks, Packing, Sizes, Tables, delta_of},
+    tables::{Chunks, Packing, Sizes, Steps, Tables},
 };
 use crate::media::{Error, Source};
 
@@ -37,6 +37,9 @@ pub struct Samples<'a> {
     count: u64,
     decode: i64,
     times: Runs<'a>,
+    steps: Steps,
+    /// How long each sample of this run of `times` lasts.
+    step: i64,
     shifts: Runs<'a>,
     shifts_used: bool,
     noisy: bool,
@@ -74,12 +77,14 @@ impl<'a> Samples<'a> {
             count: sizes.count,
             decode: 0,
             times: Runs::new(source, stts),
+            steps: Steps::default(),
+            step: 0,
             shifts_used: shifts.count > 0,
             shifts: Runs::new(source, shifts),
             noisy: false,
             sizes,
             size_window: Window::new(source, sizes.table.end),
-            chunks: ChunkWalk::new(source, stsc, chunks),
+            chunks: ChunkWalk::new(source, stsc, chunks, tables.first_entry_alone),
             first_only: absent && partial.is_none() && access.is_none(),
             every: tables.stss.is_none(),
             sync: if absent { None } else { marks(tables.stss)? },
@@ -92,15 +97,25 @@ impl<'a> Samples<'a> {
     /// The next sample; none after the last one that the tables place.
     #[inline(always)]
     pub fn next(&mut self) -> Result<Option<Raw>, Error> {
-        if let Some(packing) = self.packed {
-            return self.next_packed(packing);
+        loop {
+            let next = match self.packed {
+                Some(packing) => self.next_packed(packing)?,
+                None => self.next_single()?,
+            };
+            if next.is_none() || !self.chunks.other {
+                return Ok(next);
+            }
         }
+    }
+
+    #[inline(always)]
+    fn next_single(&mut self) -> Result<Option<Raw>, Error> {
         if self.number >= self.count {
             return Ok(None);
         }
         let size = self.size()?;
         let Some(offset) = self.chunks.next(size)? else { return Ok(None) };
-        let duration = delta_of(self.times.next_or_last()?);
+        let duration = self.duration()?;
         // Versions 0 and 1 alike: many writers of version 0 store negative shifts (§8.6.1.3).
         let shift = if self.shifts_used { self.shift()? } else { 0 };
         let time = self.decode.saturating_add(shift);
@@ -122,6 +137,16 @@ impl<'a> Samples<'a> {
         self.number += u64::from(moments);
         let size = packing.bytes_of(moments);
         Ok(Some(Raw { decode, time: decode, duration, offset, size, sync: true }))
+    }
+
+    /// The last run goes on for as long as there are samples.
+    #[inline]
+    fn duration(&mut self) -> Result<i64, Error> {
+        if self.times.left == 0 && self.times.next_run()? {
+            self.step = self.steps.step(self.times.left, self.times.value);
+        }
+        self.times.left = self.times.left.saturating_sub(1);
+        Ok(self.step)
     }
 
     #[inline]
@@ -217,13 +242,6 @@ impl<'a> Runs<'a> {
         }
         Ok(true)
     }
-
-    /// The last run goes on for as long as there are samples.
-    #[inline]
-    fn next_or_last(&mut self) -> Result<u32, Error> {
-        let last = self.value;
-        Ok(self.next()?.unwrap_or(last))
-    }
 }
 
 /// A list of sample numbers.
@@ -314,10 +332,13 @@ struct ChunkWalk<'a> {
     in_chunk: u32,
     left: u32,
     offset: u64,
+    /// Of several sample entries the first alone counts; and this chunk has another one.
+    first_entry_alone: bool,
+    other: bool,
 }
 
 impl<'a> ChunkWalk<'a> {
-    fn new(source: &'a dyn Source, stsc: Table, chunks: Chunks) -> Self {
+    fn new(source: &'a dyn Source, stsc: Table, chunks: Chunks, first_entry_alone: bool) -> Self {
         ChunkWalk {
             runs: Window::new(source, stsc.end),
             stsc,
@@ -329,6 +350,8 @@ impl<'a> ChunkWalk<'a> {
             in_chunk: 0,
             left: 0,
             offset: 0,
+            first_entry_alone,
+            other: false,
         }
     }
 
@@ -378,6 +401,7 @@ impl<'a> ChunkWalk<'a> {
     fn take_run(&mut self) -> Result<(), Error> {
         let at = self.stsc.start + self.entry * 12;
         self.in_chunk = self.runs.u32(at + 4)?;
+        self.other = self.first_entry_alone && self.runs.u32(at + 8)? != 1;
         self.entry += 1;
         self.next_first = match self.entry < self.stsc.count {
             true => self.runs.u32(at + 12)?.into(),

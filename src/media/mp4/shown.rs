@@ -34,7 +34,7 @@ pub struct Shown {
     taken: u64,
     /// How many may be taken.
     most: u64,
-    /// Of the first part's frames, the smallest time; negative while none was found that isn't.
+    /// Of all frames shown, the smallest time; negative while none was found that isn't.
     least: i64,
 }
 
@@ -166,10 +166,7 @@ impl Shown {
                     _ => edit.start.saturating_sub(raw.decode),
                 });
                 entry.ticks = raw.time.saturating_add(shift);
-                if index == 0 {
-                    self.least =
-                        if self.least < 0 { entry.ticks } else { self.least.min(entry.ticks) };
-                }
+                self.least = if self.least < 0 { entry.ticks } else { self.least.min(entry.ticks) };
                 self.end = self.end.max(entry.ticks.saturating_add(raw.duration));
                 self.listed_end = self.listed_end.max(edit.end());
                 self.builder.push(entry).map_err(|TooLarge| too_large(raw.offset))?;

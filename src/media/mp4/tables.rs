@@ -27,6 +27,8 @@ pub struct Tables {
     pub packed: Option<Packing>,
     /// Sample-to-group runs of the grouping `rap `: random access points of an open group (§10.4).
     pub access: Option<Table>,
+    /// Samples of other sample entries than the first are of another codec: they take their time and aren't shown.
+    pub first_entry_alone: bool,
 }
 
 /// A value of this type is how moments of sound are packed: so many in so many bytes.
@@ -139,20 +141,44 @@ impl Tables {
         let Some(stts) = self.stts else { return Ok(0) };
         let mut window = Window::new(source, stts.end);
         let samples = self.sizes.map_or(0, |sizes| sizes.count);
-        let (mut sum, mut counted) = (0u64, 0u64);
+        let (mut sum, mut counted, mut steps) = (0u64, 0u64, Steps::default());
         for entry in 0..stts.count {
-            let count =
-                u64::from(window.u32(stts.start + entry * 8)?).min(samples - counted.min(samples));
-            let delta = delta_of(window.u32(stts.start + entry * 8 + 4)?).max(0) as u64;
-            sum = sum.saturating_add(count.saturating_mul(delta));
+            let told = window.u32(stts.start + entry * 8)?;
+            let step = steps.step(told, window.u32(stts.start + entry * 8 + 4)?);
+            let count = u64::from(told).min(samples - counted.min(samples));
+            sum = sum.saturating_add(count.saturating_mul(step.unsigned_abs()));
             counted += count;
         }
         Ok(sum)
     }
 }
 
-/// Some writers store a negative step to take back what they gave too much: as ffmpeg does, anything above
-/// 2^32 - 480000 is read as one.
-pub fn delta_of(word: u32) -> i64 {
-    if word > u32::MAX - 480_000 { i64::from(word as i32) } else { i64::from(word) }
+/// A value of this type makes steps of an stts's entries, one after the other.
+///
+/// Some writers store a negative step to take back what they gave too much: anything above 2^32 - 480000 is read as
+/// one. Time doesn't go back for it: as in ffmpeg, that step is one tick, and the steps after it are shorter until
+/// the clock is right again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Steps {
+    /// When the next sample is decoded: as the table says, and as it was made.
+    told: i64,
+    made: i64,
+}
+
+impl Steps {
+    /// How long each of `count` samples lasts, for which the table says that word.
+    pub fn step(&mut self, count: u32, word: u32) -> i64 {
+        let count = i64::from(count);
+        let told = if word > u32::MAX - 480_000 { i64::from(word as i32) } else { i64::from(word) };
+        let mut step = if told < 0 { 1 } else { told };
+        self.told = self.told.saturating_add(told.saturating_mul(count));
+        self.made = self.made.saturating_add(step.saturating_mul(count));
+        let drift = self.made.saturating_sub(self.told) / count.max(1);
+        if drift > 0 && step > 0 {
+            let shorter = drift.min(step - 1);
+            self.made -= shorter.saturating_mul(count);
+            step -= shorter;
+        }
+        step
+    }
 }

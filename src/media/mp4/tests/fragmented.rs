@@ -219,3 +219,12 @@ fn another_track_is_measured_by_its_own_defaults() {
     let bytes = with_sound(vec![], None, &[4]);
     assert_eq!(frames(&bytes, bytes.len() as u64 - 15), [(0, 0), (10, 5), (20, 10)]);
 }
+
+#[test]
+fn fragments_of_another_codec_s_entry_are_not_shown() {
+    let entries = vec![*b"avc1", *b"encv"];
+    let head = promise(Film { samples: Vec::new(), sync: None, entries, ..film() }).moov(0);
+    let clear = fragment(&[BASE_IS_MOOF | 2, 1, 2], Some(0), 2);
+    let bytes = [head, clear, fragment(&[BASE_IS_MOOF, 1], Some(20), 2)].concat();
+    assert_eq!(times(&bytes), [20, 30]);
+}
