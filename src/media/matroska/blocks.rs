@@ -39,6 +39,10 @@ pub struct Wanted {
     /// DefaultDuration and TimestampScale in nanoseconds: where the frames of a lace are.
     pub frame: u64,
     pub tick: u64,
+    /// TrackTimestampScale: the time of a cluster counts in the Segment's ticks, all else of a block in the track's.
+    pub pace: Option<f64>,
+    /// A decoder may start at each frame.
+    pub intra: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -394,8 +398,8 @@ impl<'a> Walk<'a> {
         let Some(&[high, low, flags]) = head.get(skip..skip + 3) else { return Ok(None) };
         let offset = i64::from(i16::from_be_bytes([high, low]));
         // Before the Segment's zero there is no time (but for what CodecDelay takes off).
-        let time = i64::try_from(cluster.time).ok().and_then(|time| time.checked_add(offset));
-        let time = time.filter(|&time| time >= 0);
+        let begun = i64::try_from(cluster.time).ok();
+        let time = begun.and_then(|time| time.checked_add(offset)).filter(|&time| time >= 0);
         let duration = duration.filter(|&duration| duration > 0);
         if track != self.wanted.track {
             if let Some(time) = time {
@@ -404,6 +408,10 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let time = time.and_then(|time| {
+            let time = match self.wanted.pace {
+                Some(pace) => ((begun? as f64 / pace) as i64).checked_add(offset)?,
+                None => time,
+            };
             let time = time.checked_sub(self.wanted.delay)?;
             time.checked_mul(i64::try_from(self.wanted.tick).ok()?)?;
             Some(time)
@@ -412,7 +420,7 @@ impl<'a> Walk<'a> {
         let found = Block {
             time,
             span: block.body..end,
-            key: key.unwrap_or(flags & KEY != 0),
+            key: self.wanted.intra || key.unwrap_or(flags & KEY != 0),
             cluster: cluster.start,
             duration,
         };
@@ -494,7 +502,8 @@ impl<'a> Walk<'a> {
         let after = lace.duration * lace.number / lace.count;
         lace.number += 1;
         let time = lace.block.time.checked_add(after as i64)?;
-        Some(Block { time, ..lace.block.clone() })
+        // A key is the first frame of its block; of sound each is one.
+        Some(Block { time, key: self.wanted.intra, ..lace.block.clone() })
     }
 
     /// Goes on at the next element of the Segment that can be recognised after the damage at `from`. Holes are left

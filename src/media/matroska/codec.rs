@@ -1,6 +1,8 @@
 //! What a codec is called: RFC 6381 where CodecPrivate tells enough, the field's short word where there is one,
 //! else the CodecID itself.
 
+use crate::media::Kind;
+
 /// The name of a codec by its CodecID (RFC 9559 §5.1.4.1.21) and the first bytes of its CodecPrivate.
 pub fn name(id: &str, private: &[u8]) -> String {
     let exact = match id {
@@ -39,6 +41,16 @@ pub fn name(id: &str, private: &[u8]) -> String {
         };
         short.to_owned()
     })
+}
+
+/// Whether a decoder may start at any frame of it: at sound but for two codecs, and at pictures that are coded by
+/// themselves. Some muxers mark the first block alone.
+pub fn is_intra(kind: Kind, id: &str) -> bool {
+    match kind {
+        Kind::Audio => !matches!(id, "A_TRUEHD" | "A_MLP"),
+        Kind::Video => matches!(id, "V_MJPEG" | "V_PRORES" | "V_UNCOMPRESSED"),
+        Kind::Other => false,
+    }
 }
 
 /// AVCDecoderConfigurationRecord: version, profile, constraints, level (ISO/IEC 14496-15 §5.3.3).

@@ -99,7 +99,8 @@ impl Film {
             return Ok(None);
         }
         let edge = self.recipe.clock.time(end);
-        let film = Matroska::walked(&self.head, self.main, self.recipe, Whole::of(part), length);
+        let whole = Whole::of(part, &self.recipe);
+        let film = Matroska::walked(&self.head, self.main, self.recipe, whole, length);
         Ok(film.map(|film| (film, edge)))
     }
 }

@@ -29,6 +29,10 @@ pub struct Entry {
     /// DefaultDuration and CodecDelay, in nanoseconds.
     pub frame: u64,
     pub delay: u64,
+    /// TrackTimestampScale, where it isn't 1: how many of the Segment's ticks one of this track's is.
+    pub pace: Option<f64>,
+    /// A decoder may start at each of its frames, whatever their blocks say.
+    pub intra: bool,
 }
 
 /// A value of this type is a tag that tells something of time.
@@ -364,6 +368,11 @@ fn entry(reader: &mut Reader, element: &Element) -> Result<Entry, Error> {
             }
             ids::CODEC_DELAY => entry.delay = reader.unsigned(&child, 0)?,
             ids::DEFAULT_DURATION => entry.frame = reader.unsigned(&child, 0)?,
+            ids::TRACK_TIMESTAMP_SCALE => {
+                // What is next to nothing is none, as in ffmpeg.
+                entry.pace =
+                    reader.float(&child)?.filter(|pace| (0.01..1e6).contains(pace) && *pace != 1.0);
+            }
             ids::LANGUAGE => language = reader.text(&child, 32)?,
             ids::LANGUAGE_BCP47 => bcp47 = Some(reader.text(&child, 64)?),
             ids::VIDEO | ids::AUDIO => settings(reader, &child, &mut entry.track)?,
@@ -373,6 +382,7 @@ fn entry(reader: &mut Reader, element: &Element) -> Result<Entry, Error> {
     let language = bcp47.unwrap_or(language);
     entry.track.language = Some(language).filter(|tag| !tag.is_empty() && tag != "und");
     entry.track.codec = codec::name(&codec_id, &private);
+    entry.intra = codec::is_intra(entry.track.kind, &codec_id);
     Ok(entry)
 }
 

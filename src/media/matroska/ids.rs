@@ -22,6 +22,7 @@ pub const CODEC_ID: u32 = 0x86;
 pub const CODEC_PRIVATE: u32 = 0x63A2;
 pub const CODEC_DELAY: u32 = 0x56AA;
 pub const DEFAULT_DURATION: u32 = 0x23_E383;
+pub const TRACK_TIMESTAMP_SCALE: u32 = 0x23_314F;
 pub const LANGUAGE: u32 = 0x22_B59C;
 pub const LANGUAGE_BCP47: u32 = 0x22_B59D;
 pub const VIDEO: u32 = 0xE0;

@@ -25,6 +25,8 @@ mod head;
 mod ids;
 #[cfg(test)]
 mod made;
+#[cfg(test)]
+mod odd;
 mod part;
 mod sparse;
 #[cfg(test)]
@@ -96,10 +98,14 @@ struct Whole {
 
 impl Whole {
     fn read(source: &dyn Source, recipe: &Recipe) -> Result<Whole, Error> {
-        Ok(Whole::of(Part::read(source, recipe, (recipe.clusters, u64::MAX), ROOM)?))
+        let part = Part::read(source, recipe, (recipe.clusters, u64::MAX), ROOM)?;
+        Ok(Whole::of(part, recipe))
     }
 
-    fn of(part: Part) -> Whole {
+    fn of(part: Part, recipe: &Recipe) -> Whole {
+        if !recipe.sound {
+            return Whole { part, hidden: 0 };
+        }
         let first = part.frames.find(Time::ZERO).map_or(0, |found| found.frame.time.ticks);
         let hidden = first.checked_sub(1).map_or(0, |at| part.frames.times().count_up_to(at));
         Whole { part, hidden: hidden as u64 }
@@ -130,13 +136,13 @@ impl Matroska {
     ) -> Result<Option<Matroska>, Error> {
         let Some(entry) = head.entries.get(main) else { return Ok(None) };
         let mut recipe = recipe(head, entry);
-        if said_duration(head, source.length()).is_none() {
+        if said_duration(head, source.length()).is_none() && entry.pace.is_none() {
             recipe.beside = Beside::of(&head.entries, main, &recipe.clock);
         }
         let (clock, track) = (recipe.clock, entry.track.id);
         let announced = clock::rate(entry.frame);
         let mut sparse = None;
-        if let Some(rate) = announced
+        if let Some(rate) = announced.filter(|_| entry.pace.is_none())
             && source.length().saturating_sub(recipe.clusters) > small
         {
             let apart = source.length() / sparse::STRETCHES;
@@ -186,7 +192,8 @@ impl Matroska {
         // The last frame is shown as long as its neighbour, where nothing says how long it is.
         let before = frames.len().checked_sub(2).and_then(|rank| frames.times().get(rank));
         let gap = before.and_then(|before| last.0.checked_sub(before));
-        let last = (last.0, last.1.or(gap.filter(|_| announced.is_none())));
+        let said = announced.and_then(|rate| rate.time_of(1)).map(|time| clock.up_to(time));
+        let last = (last.0, last.1.or(said).or(gap));
         let shown = shown_until(clock, last, pace.0).max(whole.part.others_end.unwrap_or(0));
         let duration = duration(head, clock, shown, length);
         let map = Map::Whole(Box::new(whole));
@@ -379,11 +386,13 @@ impl Index for Matroska {
 
 /// What is known of a track before its blocks are looked at.
 fn recipe(head: &Head, entry: &Entry) -> Recipe {
-    let clock = Clock::new(head.tick);
-    let delay = clock.nearest(entry.delay);
-    let wanted = Wanted { track: entry.track.id, delay, frame: entry.frame, tick: head.tick };
-    let beside = Beside::default();
-    Recipe { wanted, beside, clock, clusters: head.clusters, segment_end: head.segment_end }
+    let tick = entry.pace.map_or(head.tick, |pace| (head.tick as f64 * pace) as u64).max(1);
+    let clock = Clock::new(tick);
+    let (track, delay) = (entry.track.id, clock.nearest(entry.delay));
+    let Entry { frame, pace, intra, .. } = *entry;
+    let wanted = Wanted { track, delay, frame, tick, pace, intra };
+    let (beside, sound) = (Beside::default(), entry.track.kind == Kind::Audio);
+    Recipe { wanted, sound, beside, clock, clusters: head.clusters, segment_end: head.segment_end }
 }
 
 fn layout(head: &Head) -> Layout {
@@ -424,8 +433,10 @@ fn pace(frames: &Frames, announced: Option<Rate>, clock: &Clock) -> (Option<Rate
 
 /// The Segment's Duration, or the end of what is shown where that is later, or where the file was cut off.
 fn duration(head: &Head, clock: &Clock, shown: i64, length: u64) -> Time {
-    let said = said_duration(head, length).map(|ticks| clock.at(ticks.round() as i64));
-    clock.time(said.unwrap_or(0).max(shown))
+    let segment = Clock::new(head.tick);
+    let said =
+        said_duration(head, length).map(|ticks| segment.time(segment.at(ticks.round() as i64)));
+    said.unwrap_or(Time::ZERO).max(clock.time(shown))
 }
 
 /// What the Segment says, of a file of that length, unless it was cut off.

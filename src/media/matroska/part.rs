@@ -11,6 +11,8 @@ use crate::media::{Error, Source, Time};
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
     pub wanted: Wanted,
+    /// The track is heard, and what comes before time zero isn't.
+    pub sound: bool,
     /// The other tracks, where their ends tell how long the film is.
     pub beside: Beside,
     pub clock: Clock,
