@@ -110,7 +110,9 @@ impl<'s> File<'s> {
             if tables.take(packet) && !tables.streams().is_empty() {
                 named.get_or_insert(at);
             }
-            if tables.complete() || named.is_some_and(|named| at > named + MORE_TABLES) {
+            tables.recognise(packet);
+            let told = tables.complete() && !tables.is_vague();
+            if told || named.is_some_and(|named| at > named + MORE_TABLES) {
                 return Ok((tables, true));
             }
         }

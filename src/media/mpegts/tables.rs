@@ -127,9 +127,15 @@ impl Tables {
         for line in lines {
             program.streams.push(line.pid);
             let place = &mut self.places[usize::from(line.pid)];
+            let known = usize::from(*place).checked_sub(1).and_then(|at| self.streams.get(at));
+            let codec = match Codec::of(&line, descriptors) {
+                // As it was recognised.
+                Codec::Unknown(kind) => known.map_or(Codec::Unknown(kind), |known| known.codec),
+                codec => codec,
+            };
             let stream = Stream {
                 pid: line.pid,
-                codec: Codec::of(&line, descriptors),
+                codec,
                 language: codec::language(line.descriptors),
                 program: table.number,
             };
@@ -165,6 +171,23 @@ impl Tables {
         })
     }
 
+    /// Takes the first packet of a PES packet for what it is, where the tables name its stream and no codec that is
+    /// known: some cable networks have a type of their own for MPEG-2.
+    pub fn recognise(&mut self, packet: Packet<'_>) {
+        let place = self.place(packet.pid()).filter(|_| packet.begins() && !packet.scrambled());
+        if let Some(stream) = place.and_then(|place| self.streams.get_mut(place))
+            && matches!(stream.codec, Codec::Unknown(_))
+        {
+            stream.codec = guess(packet.payload()).unwrap_or(stream.codec);
+        }
+    }
+
+    /// Streams are named without a codec that is known, and none is of pictures.
+    pub fn is_vague(&self) -> bool {
+        let nameless = |stream: &Stream| matches!(stream.codec, Codec::Unknown(_));
+        self.streams.iter().any(nameless) && self.first(Kind::Video, |_| true).is_none()
+    }
+
     /// Where no table names any stream: takes a PES packet's first packet for a stream of its own.
     pub fn guess(&mut self, packet: Packet<'_>) {
         let payload = packet.payload();
@@ -172,15 +195,7 @@ impl Tables {
         if !packet.begins() || packet.scrambled() || !unknown {
             return;
         }
-        let Reading::Header(header) = pes::read(payload) else { return };
-        let body = payload.get(header.body..).unwrap_or(&[]);
-        let codec = match header.stream_id {
-            0xe0..=0xef => guess_video(body),
-            0xc0..=0xdf => guess_audio(body),
-            0xbd if body.starts_with(&[0x0b, 0x77]) => Codec::Ac3,
-            0xbd if body.starts_with(&[0x7f, 0xfe, 0x80, 0x01]) => Codec::Dts,
-            _ => return,
-        };
+        let Some(codec) = guess(payload) else { return };
         let pid = packet.pid();
         self.streams.push(Stream { pid, codec, language: None, program: 0 });
         self.places[usize::from(pid)] = self.streams.len() as u16;
@@ -201,6 +216,19 @@ impl Tables {
                 .map(|p| size_of::<Program>() + 2 * p.streams.capacity())
                 .sum::<usize>()
     }
+}
+
+/// What a PES packet holds that begins so.
+fn guess(payload: &[u8]) -> Option<Codec> {
+    let Reading::Header(header) = pes::read(payload) else { return None };
+    let body = payload.get(header.body..).unwrap_or(&[]);
+    Some(match header.stream_id {
+        0xe0..=0xef => guess_video(body),
+        0xc0..=0xdf => guess_audio(body),
+        0xbd if body.starts_with(&[0x0b, 0x77]) => Codec::Ac3,
+        0xbd if body.starts_with(&[0x7f, 0xfe, 0x80, 0x01]) => Codec::Dts,
+        _ => return None,
+    })
 }
 
 fn guess_video(body: &[u8]) -> Codec {
@@ -277,5 +305,32 @@ mod tests {
         }
         let codecs: Vec<_> = tables.streams().iter().map(|stream| stream.codec).collect();
         assert_eq!(codecs, [Codec::H264, Codec::Hevc, Codec::Aac]);
+    }
+
+    #[test]
+    fn a_type_that_says_nothing_is_told_by_the_stream() {
+        let mut tables = Tables::default();
+        take(&mut tables, 0, &pat(&[(1, 0x20)]));
+        take(&mut tables, 0x20, &pmt(1, 7, &[(0x80, 7, &[]), (0x0f, 8, &[]), (0x06, 9, &[])]));
+        assert!(tables.is_vague());
+        let begin = |pid: u16, start: &[u8]| {
+            let mut bytes = packets(pid, &[0; 183])[0];
+            bytes[4..4 + start.len()].copy_from_slice(start);
+            bytes
+        };
+        let mpeg2 = [0, 0, 1, 0xe0, 0, 0, 0x80, 0, 0, 0, 0, 1, 0xb3, 0x14];
+        let data = [0, 0, 1, 0xbd, 0, 0, 0x80, 0, 0, 1, 2, 3];
+        for (pid, start) in [(9, &data[..]), (8, &mpeg2), (7, &mpeg2)] {
+            tables.recognise(Packet::new(&begin(pid, start)).unwrap());
+        }
+        let codecs = |tables: &Tables| -> Vec<_> {
+            tables.streams().iter().map(|stream| stream.codec).collect()
+        };
+        let wanted = [Codec::Mpeg2, Codec::Aac, Codec::Unknown(6)];
+        assert_eq!(codecs(&tables), wanted);
+        assert!(!tables.is_vague());
+        // A newer map that says as little changes nothing.
+        take(&mut tables, 0x20, &pmt(1, 8, &[(0x80, 7, &[]), (0x0f, 8, &[]), (0x06, 9, &[])]));
+        assert_eq!(codecs(&tables), wanted);
     }
 }
