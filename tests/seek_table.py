@@ -356,6 +356,37 @@ def without_duplicates(path):
     for packet in found["packets"] if found else []:
         if "pos" in packet:
             packet["pos"] = kept[int(packet["pos"]) // size]
+
+
+def alone(path):
+    """The packets of the main stream, read by themselves, of an MP4 that is cut off."""
+    data = path.read_bytes()
+    whole = at = 0
+    while at + 16 <= len(data):
+        size, _, long = struct.unpack_from(">I4sQ", data, at)
+        whole = at = at + (long if size == 1 else size or len(data) - at)
+        if size == 1 and long < 16 or 1 < size < 8:
+            return None
+    found = probe(path)
+    stream = Oracle(found).stream
+    if whole <= len(data) or "mov" not in found["format"]["format_name"] or not stream:
+        return None
+    return probe(path, "-select_streams", str(stream["index"]))
+
+
+def with_parity_behind(path):
+    """The packets, each where a packet of 204 bytes begins: with its sync byte."""
+    data = path.read_bytes()
+    found = probe(path)
+    places = [int(p["pos"]) for p in found["packets"] if "pos" in p]
+    begins = lambda at: data[at:at + 1] == b"\x47"
+    if "mpegts" not in found["format"]["format_name"] or not places or all(map(begins, places)):
+        return None
+    if not all(begins(at + 16) and begins(at + 16 + 204 * (at + 220 < len(data))) for at in places):
+        return None
+    for packet in found["packets"]:
+        if "pos" in packet:
+            packet["pos"] = int(packet["pos"]) + 16
     return found
 
 
@@ -386,6 +417,8 @@ REASONS = {
     with_laces_spread: "frames that share a block of unknown length are spread evenly up to the next one",
     with_short_blocks_at_their_begin: "ffprobe forgets what a short block of Vorbis overlaps, and has it begin late",
     without_added_shift: "ffprobe adds the largest negative shift of the fragments to their times",
+    alone: "the file is cut off, and ffprobe ends with the first sample of another stream that it hasn't got",
+    with_parity_behind: "ffprobe counts the place of a packet of 204 bytes from 16 before its sync byte",
 }
 
 

@@ -14,6 +14,8 @@ pub struct Stream {
     pub codec: Codec,
     pub language: Option<String>,
     pub program: u16,
+    /// The tables don't know its codec, and its first bytes were looked at for it.
+    looked_at: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -133,8 +135,10 @@ impl Tables {
                 Codec::Unknown(kind) => known.map_or(Codec::Unknown(kind), |known| known.codec),
                 codec => codec,
             };
+            let looked_at = known.is_some_and(|known| known.looked_at);
             let stream = Stream {
                 pid: line.pid,
+                looked_at,
                 codec,
                 language: codec::language(line.descriptors),
                 program: table.number,
@@ -178,13 +182,15 @@ impl Tables {
         if let Some(stream) = place.and_then(|place| self.streams.get_mut(place))
             && matches!(stream.codec, Codec::Unknown(_))
         {
+            stream.looked_at = true;
             stream.codec = guess(packet.payload()).unwrap_or(stream.codec);
         }
     }
 
-    /// Streams are named without a codec that is known, and none is of pictures.
+    /// Streams that were not met are named without a codec that is known, and none of pictures is named.
     pub fn is_vague(&self) -> bool {
-        let nameless = |stream: &Stream| matches!(stream.codec, Codec::Unknown(_));
+        let nameless =
+            |stream: &Stream| matches!(stream.codec, Codec::Unknown(_)) && !stream.looked_at;
         self.streams.iter().any(nameless) && self.first(Kind::Video, |_| true).is_none()
     }
 
@@ -197,7 +203,7 @@ impl Tables {
         }
         let Some(codec) = guess(payload) else { return };
         let pid = packet.pid();
-        self.streams.push(Stream { pid, codec, language: None, program: 0 });
+        self.streams.push(Stream { pid, codec, language: None, program: 0, looked_at: true });
         self.places[usize::from(pid)] = self.streams.len() as u16;
     }
 
