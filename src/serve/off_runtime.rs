@@ -1,5 +1,6 @@
 //! Work that may wait for a disk, on a thread that may wait.
 
+use rustix::process::nice;
 use std::{
     future::Future,
     io,
@@ -18,6 +19,25 @@ pub const WAITING_THREADS: usize = 128;
 /// How many of them may wait for disks that may never answer. The rest is always there for those of this
 /// machine.
 const FAR: usize = WAITING_THREADS / 2;
+
+/// How far a thread that waits for disks goes behind one that serves, where both want the processor (`nice(2)`).
+const BEHIND: i32 = 5;
+
+thread_local! {
+    /// Made at a thread's first work, for it stays behind.
+    static IS_BEHIND: () = {
+        // Where that is forbidden they are equals.
+        let _ = nice(BEHIND);
+    };
+}
+
+/// Work on a thread that may wait, and that goes behind those that serve.
+fn begin<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    spawn_blocking(|| {
+        IS_BEHIND.with(|()| ());
+        work()
+    })
+}
 
 /// A value of this type lets so much work begin at once that may wait for another machine or another process.
 pub(super) struct Far(Arc<Semaphore>);
@@ -38,7 +58,7 @@ pub(super) enum OffRuntime<T> {
 
 impl<T: Send + 'static> OffRuntime<T> {
     pub(super) fn start(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> OffRuntime<T> {
-        OffRuntime::Begun(spawn_blocking(work))
+        OffRuntime::Begun(begin(work))
     }
 
     /// Work that may wait for another machine or another process: begun when little of its kind waits.
@@ -50,7 +70,7 @@ impl<T: Send + 'static> OffRuntime<T> {
         let permit = far.0.clone().acquire_owned();
         OffRuntime::Queued(Box::pin(async move {
             let permit = permit.await;
-            spawn_blocking(move || {
+            begin(move || {
                 let _permit = permit;
                 work()
             })
@@ -90,5 +110,23 @@ impl<T> Drop for OffRuntime<T> {
         if let OffRuntime::Begun(work) = self {
             work.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::getpriority_process;
+    use tokio::runtime::Builder;
+
+    #[test]
+    fn who_waits_for_disks_goes_behind_who_serves() {
+        let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let serves = getpriority_process(None).unwrap();
+        for _ in 0..2 {
+            let waits = async { OffRuntime::start(|| Ok(getpriority_process(None)?)).await };
+            assert_eq!(runtime.block_on(waits).unwrap(), (serves + BEHIND).min(19));
+        }
+        assert_eq!(getpriority_process(None).unwrap(), serves);
     }
 }
