@@ -192,7 +192,7 @@ impl Streams {
             Err(Refused::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             plot => plot?,
         };
-        let left = upload::remove_left(&plot, place.name())?;
+        let left = upload::hidden::remove_left(&plot, place.name())?;
         match plot.kind(place.name())? {
             None => Ok(upload.is_some() || left),
             Some(FileType::RegularFile | FileType::Symlink) => Ok(plot.remove(place.name())?),

@@ -2,7 +2,10 @@
 
 use super::{
     Ground, Streams,
-    upload::{RECORD, Upload, hidden},
+    upload::{
+        Upload,
+        hidden::{RECORD, hidden},
+    },
 };
 use crate::store::{plot::Plot, root::Place};
 use rustix::fs::FileType;

@@ -2,6 +2,8 @@
 //! it is there; then it is synced and renamed. Knows no HTTP and no runtime: all here may wait for a disk.
 
 mod durable;
+mod ending;
+pub(super) mod hidden;
 mod writer;
 
 pub use writer::Writer;
@@ -11,11 +13,9 @@ use super::{
     parts::{MOST_SPANS, Spans},
     record::{MOST_SLOTS, Record},
 };
-use crate::store::{Census, plot::Plot, root::Place, stamp};
+use crate::store::{plot::Plot, root::Place};
 use durable::Durable;
-use rustix::fs::FileType;
 use std::{
-    ffi::{OsStr, OsString},
     io,
     ops::Range,
     sync::{
@@ -134,131 +134,7 @@ impl Progress {
     }
 }
 
-fn nonsense(what: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
-}
-
-/// The names under which an upload lies until it is whole.
-pub(super) fn hidden(name: &OsStr) -> [OsString; 2] {
-    [BYTES, RECORD].map(|end| {
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(end);
-        hidden
-    })
-}
-
-/// Removes what was left of an upload to `name`, whether its record can be read or not; whether there was anything.
-/// `WouldBlock` if another process is at it.
-pub(super) fn remove_left(plot: &Plot, name: &OsStr) -> io::Result<bool> {
-    let [bytes, record] = hidden(name);
-    if plot.kind(&record)? == Some(FileType::RegularFile) {
-        let _free = Record::lock(plot.open(&record)?)?;
-    }
-    let noted = plot.remove(&record)?;
-    Ok(plot.remove(&bytes)? || noted)
-}
-
-/// When the last byte of an upload to `name` came; `None` where there are none.
-pub(super) fn newest(plot: &Plot, name: &OsStr) -> io::Result<Option<SystemTime>> {
-    let [bytes, _] = hidden(name);
-    match plot.kind(&bytes)? {
-        Some(FileType::RegularFile) => Ok(Some(plot.open(&bytes)?.metadata()?.modified()?)),
-        _ => Ok(None),
-    }
-}
-
-const BYTES: &str = ".reelmap";
-pub(super) const RECORD: &str = ".reelmap-record";
-
 impl Upload {
-    /// Begins an upload to `place`, whose folder is `plot`.
-    pub(super) fn begin(place: &Place, plot: Plot, census: &Arc<Census>) -> io::Result<Upload> {
-        let [bytes, record] = hidden(place.name());
-        remove_left(&plot, place.name())?;
-        let replaces = plot.kind(place.name())?.is_some();
-        let begun = SystemTime::now();
-        let make = || {
-            let record = Record::begin(plot.create(&record)?, None, begun, replaces)?;
-            io::Result::Ok((record, Arc::new(Channel::new(plot.create(&bytes)?, 0, census)?)))
-        };
-        let made = make();
-        if made.is_err() {
-            plot.remove(&bytes)?;
-            plot.remove(&record)?;
-        }
-        let (record, channel) = made?;
-        let progress = Progress::new(Spans::default(), None, 0);
-        Ok(Upload {
-            place: place.clone(),
-            plot,
-            channel,
-            record,
-            begun,
-            replaces,
-            taken: AtomicBool::new(false),
-            stamped: AtomicBool::new(false),
-            progress: Mutex::new(progress),
-            durable: Mutex::default(),
-        })
-    }
-
-    /// Takes up an upload that another process began: what its record says is there, and no more. `None`
-    /// if there is nothing of it.
-    pub(super) fn resume(
-        place: &Place,
-        plot: Plot,
-        census: &Arc<Census>,
-    ) -> io::Result<Option<Upload>> {
-        let [bytes, record] = hidden(place.name());
-        let file = plot.open(&record)?;
-        // Killed in the moment in which it was begun.
-        if file.metadata()?.len() == 0 && plot.kind(&bytes)?.is_none() {
-            return Ok(None);
-        }
-        let (record, read) = Record::read(file)?;
-        let file = match plot.open(&bytes) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
-        let mut held = Spans::default();
-        for part in &read.parts {
-            held.insert(part.clone());
-            if held.count() > MOST_SPANS {
-                return Err(nonsense("its record has too many parts".into()));
-            }
-        }
-        if held.count() == 0 {
-            return Ok(None);
-        }
-        let (length, noted) = (file.metadata()?.len(), held.end());
-        if length < noted {
-            return Err(nonsense(format!("{length} bytes are there of {noted} that were noted")));
-        }
-        // Its time is that of the last byte that came: it isn't touched for nothing.
-        if length > noted {
-            file.set_len(noted)?;
-        }
-        file.sync_data()?;
-        record.go_on(&read)?;
-        let channel = Arc::new(Channel::new(file, held.prefix(), census)?);
-        channel.end(Some(End::Cut));
-        let taken = !read.replaces && plot.kind(place.name())?.is_some();
-        let progress = Progress::new(held, read.total, read.parts.len() as u64);
-        Ok(Some(Upload {
-            place: place.clone(),
-            plot,
-            channel,
-            record,
-            begun: read.begun,
-            replaces: read.replaces,
-            taken: AtomicBool::new(taken),
-            stamped: AtomicBool::new(false),
-            progress: Mutex::new(progress),
-            durable: Mutex::default(),
-        }))
-    }
-
     pub fn place(&self) -> &Place {
         &self.place
     }
@@ -373,15 +249,6 @@ impl Upload {
         Ok(Writer { upload: self.clone(), whole, slot, start: at, at })
     }
 
-    /// Gives up what is there, and removes it.
-    pub(super) fn discard(&self) -> io::Result<()> {
-        self.channel.end(Some(End::Cut));
-        let [bytes, record] = hidden(self.place.name());
-        self.plot.remove(&bytes)?;
-        self.plot.remove(&record)?;
-        Ok(())
-    }
-
     /// If nobody has been at it for so long, nobody is expected to go on: tells the readers.
     pub fn cut_if_idle(&self, patience: Duration) {
         let progress = self.progress();
@@ -389,75 +256,5 @@ impl Upload {
         if idle && progress.finished.is_none() {
             self.channel.end(Some(End::Cut));
         }
-    }
-
-    /// Finishes an upload that another process was at when it ended, if that can be: whether it was.
-    pub(super) fn finish_if_done(&self) -> io::Result<bool> {
-        let mut progress = self.progress();
-        self.close_open_end(&mut progress);
-        let done = self.is_done(&mut progress);
-        drop(progress);
-        if done {
-            self.finish(End::Cut)?;
-        }
-        Ok(done)
-    }
-
-    /// Finishes one that is all there and waits, since it couldn't be finished before: whether it was.
-    pub(super) fn finish_if_whole(&self) -> io::Result<bool> {
-        let done = self.waits_since().is_some() && self.is_done(&mut self.progress());
-        if done {
-            self.finish(End::Whole)?;
-        }
-        Ok(done)
-    }
-
-    /// A stream whose length nobody knew has no other end than the one it came to, unless it would
-    /// take the place of a whole file.
-    fn close_open_end(&self, progress: &mut Progress) {
-        let prefix = progress.held.prefix();
-        let is_all = progress.held.end() == prefix && prefix > 0 && progress.claims.is_empty();
-        if progress.total.is_none() && is_all && !self.replaces() {
-            progress.total = Some(prefix);
-        }
-    }
-
-    /// Whether all is there, so that the caller, and no other, is to finish it.
-    fn is_done(&self, progress: &mut Progress) -> bool {
-        let all = progress.total.is_some_and(|total| progress.held.prefix() >= total);
-        let done = all && progress.finished.is_none();
-        if done {
-            let stored = if self.replaces { Stored::Replaced } else { Stored::Created };
-            progress.finished = Some(stored);
-        }
-        done
-    }
-
-    /// Gives it its name, for good. `AlreadyExists` where that is taken: then it waits.
-    fn finish(&self, end: End) -> io::Result<()> {
-        let [bytes, record] = hidden(self.place.name());
-        let finish = || {
-            let file = self.channel.file();
-            self.sync_whole()?;
-            // Where the file system has no room for it, the tag changes when the stream ends.
-            self.stamped.store(stamp::write(file, &self.tag()).is_ok(), Relaxed);
-            match self.replaces {
-                true => self.plot.rename(&bytes, self.place.name())?,
-                false => self.plot.rename_new(&bytes, self.place.name())?,
-            }
-            self.plot.remove(&record)?;
-            self.plot.sync()
-        };
-        let outcome = finish();
-        if let Err(error) = &outcome {
-            let mut progress = self.progress();
-            progress.finished = None;
-            // A stream is known to be whole since it ended. Where that can't be noted, the next process takes it for cut off.
-            let _ = self.record.write_head(progress.total, self.begun, self.replaces);
-            drop(progress);
-            self.taken.fetch_or(error.kind() == io::ErrorKind::AlreadyExists, Relaxed);
-        }
-        self.channel.end(Some(if outcome.is_ok() { end } else { End::Cut }));
-        outcome
     }
 }

@@ -2,7 +2,7 @@
 //! that gave way stays on the disk, hidden beside its name, and is taken up again by who asks for it; until
 //! nobody has for so long that it is removed.
 
-use super::{Asked, Refused, Streams, Upload, upload};
+use super::{Asked, Refused, Streams, Upload, upload::hidden};
 use crate::store::{plot::Plot, root::Place};
 use std::{
     io,
@@ -71,7 +71,7 @@ impl Streams {
         let _turn = self.turn();
         let open = self.at(place);
         let is_busy = open.as_ref().is_some_and(|upload| upload.waits_since().is_none());
-        let Some(newest) = upload::newest(plot, place.name())?.filter(|_| !is_busy) else {
+        let Some(newest) = hidden::newest(plot, place.name())?.filter(|_| !is_busy) else {
             return Ok(false);
         };
         // A clock that was set back makes nothing older.
@@ -84,7 +84,7 @@ impl Streams {
                 self.close(&upload);
                 Ok(true)
             }
-            None => upload::remove_left(plot, place.name()),
+            None => hidden::remove_left(plot, place.name()),
         }
     }
 

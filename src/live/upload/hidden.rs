@@ -1,0 +1,157 @@
+//! An upload as it lies on the disk, hidden beside its name: begun, taken up again, removed.
+
+use super::{Progress, Upload};
+use crate::{
+    live::{
+        channel::{Channel, End},
+        parts::{MOST_SPANS, Spans},
+        record::Record,
+    },
+    store::{Census, plot::Plot, root::Place},
+};
+use rustix::fs::FileType;
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    sync::{Arc, Mutex, atomic::AtomicBool},
+    time::SystemTime,
+};
+
+const BYTES: &str = ".reelmap";
+pub(in crate::live) const RECORD: &str = ".reelmap-record";
+
+/// The names under which an upload lies until it is whole.
+pub(in crate::live) fn hidden(name: &OsStr) -> [OsString; 2] {
+    [BYTES, RECORD].map(|end| {
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        hidden.push(end);
+        hidden
+    })
+}
+
+/// Removes what was left of an upload to `name`, whether its record can be read or not; whether there was anything.
+/// `WouldBlock` if another process is at it.
+pub(in crate::live) fn remove_left(plot: &Plot, name: &OsStr) -> io::Result<bool> {
+    let [bytes, record] = hidden(name);
+    if plot.kind(&record)? == Some(FileType::RegularFile) {
+        let _free = Record::lock(plot.open(&record)?)?;
+    }
+    let noted = plot.remove(&record)?;
+    Ok(plot.remove(&bytes)? || noted)
+}
+
+/// When the last byte of an upload to `name` came; `None` where there are none.
+pub(in crate::live) fn newest(plot: &Plot, name: &OsStr) -> io::Result<Option<SystemTime>> {
+    let [bytes, _] = hidden(name);
+    match plot.kind(&bytes)? {
+        Some(FileType::RegularFile) => Ok(Some(plot.open(&bytes)?.metadata()?.modified()?)),
+        _ => Ok(None),
+    }
+}
+
+impl Upload {
+    /// Begins an upload to `place`, whose folder is `plot`.
+    pub(in crate::live) fn begin(
+        place: &Place,
+        plot: Plot,
+        census: &Arc<Census>,
+    ) -> io::Result<Upload> {
+        let [bytes, record] = hidden(place.name());
+        remove_left(&plot, place.name())?;
+        let replaces = plot.kind(place.name())?.is_some();
+        let begun = SystemTime::now();
+        let make = || {
+            let record = Record::begin(plot.create(&record)?, None, begun, replaces)?;
+            io::Result::Ok((record, Arc::new(Channel::new(plot.create(&bytes)?, 0, census)?)))
+        };
+        let made = make();
+        if made.is_err() {
+            plot.remove(&bytes)?;
+            plot.remove(&record)?;
+        }
+        let (record, channel) = made?;
+        let progress = Progress::new(Spans::default(), None, 0);
+        Ok(Upload {
+            place: place.clone(),
+            plot,
+            channel,
+            record,
+            begun,
+            replaces,
+            taken: AtomicBool::new(false),
+            stamped: AtomicBool::new(false),
+            progress: Mutex::new(progress),
+            durable: Mutex::default(),
+        })
+    }
+
+    /// Takes up an upload that another process began: what its record says is there, and no more. `None`
+    /// if there is nothing of it.
+    pub(in crate::live) fn resume(
+        place: &Place,
+        plot: Plot,
+        census: &Arc<Census>,
+    ) -> io::Result<Option<Upload>> {
+        let [bytes, record] = hidden(place.name());
+        let file = plot.open(&record)?;
+        // Killed in the moment in which it was begun.
+        if file.metadata()?.len() == 0 && plot.kind(&bytes)?.is_none() {
+            return Ok(None);
+        }
+        let (record, read) = Record::read(file)?;
+        let file = match plot.open(&bytes) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let mut held = Spans::default();
+        for part in &read.parts {
+            held.insert(part.clone());
+            if held.count() > MOST_SPANS {
+                return Err(nonsense("its record has too many parts".into()));
+            }
+        }
+        if held.count() == 0 {
+            return Ok(None);
+        }
+        let (length, noted) = (file.metadata()?.len(), held.end());
+        if length < noted {
+            return Err(nonsense(format!("{length} bytes are there of {noted} that were noted")));
+        }
+        // Its time is that of the last byte that came: it isn't touched for nothing.
+        if length > noted {
+            file.set_len(noted)?;
+        }
+        file.sync_data()?;
+        record.go_on(&read)?;
+        let channel = Arc::new(Channel::new(file, held.prefix(), census)?);
+        channel.end(Some(End::Cut));
+        let taken = !read.replaces && plot.kind(place.name())?.is_some();
+        let progress = Progress::new(held, read.total, read.parts.len() as u64);
+        Ok(Some(Upload {
+            place: place.clone(),
+            plot,
+            channel,
+            record,
+            begun: read.begun,
+            replaces: read.replaces,
+            taken: AtomicBool::new(taken),
+            stamped: AtomicBool::new(false),
+            progress: Mutex::new(progress),
+            durable: Mutex::default(),
+        }))
+    }
+
+    /// Gives up what is there, and removes it.
+    pub(in crate::live) fn discard(&self) -> io::Result<()> {
+        self.channel.end(Some(End::Cut));
+        let [bytes, record] = hidden(self.place.name());
+        self.plot.remove(&bytes)?;
+        self.plot.remove(&record)?;
+        Ok(())
+    }
+}
+
+fn nonsense(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
