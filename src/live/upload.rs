@@ -243,8 +243,9 @@ impl Upload {
             progress.slots += 1;
         }
         progress.claims.push(Claim { slot, span, written: at, synced: at });
-        drop(progress);
+        // While nobody else begins, leaves or finishes, who would say otherwise.
         self.channel.end(None);
+        drop(progress);
         let whole = matches!(asked, Asked::Whole(_));
         Ok(Writer { upload: self.clone(), whole, slot, start: at, at })
     }

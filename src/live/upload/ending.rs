@@ -68,10 +68,11 @@ impl Upload {
             progress.finished = None;
             // A stream is known to be whole since it ended. Where that can't be noted, the next process takes it for cut off.
             let _ = self.record.write_head(progress.total, self.begun, self.replaces);
-            drop(progress);
             self.taken.fetch_or(error.kind() == io::ErrorKind::AlreadyExists, Relaxed);
+            self.channel.end(Some(End::Cut));
+        } else {
+            self.channel.end(Some(end));
         }
-        self.channel.end(Some(if outcome.is_ok() { end } else { End::Cut }));
         outcome
     }
 }

@@ -86,19 +86,57 @@ impl Writer {
             upload.close_open_end(&mut progress);
         }
         let done = upload.is_done(&mut progress);
-        let (finished, idle) = (progress.finished, progress.claims.is_empty());
+        let finished = progress.finished;
+        if finished.is_none() && progress.claims.is_empty() && !clean {
+            upload.channel.end(Some(End::Cut));
+        }
         drop(progress);
         if done {
             upload.finish(if clean { End::Whole } else { End::Cut })?;
-        } else if finished.is_none() {
-            if idle && !clean {
-                upload.channel.end(Some(End::Cut));
-            }
+        } else if finished.is_none() && self.at > self.start {
             // A slot that was given back may be another's by now.
-            if self.at > self.start {
-                upload.sync_parts(&[(self.slot, self.at)])?;
-            }
+            upload.sync_parts(&[(self.slot, self.at)])?;
         }
         Ok(finished.unwrap_or(Stored::Partly))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        live::{Asked, Streams},
+        store::root::Place,
+    };
+    use std::{sync::Barrier, thread};
+
+    #[test]
+    fn who_leaves_cuts_no_reader_off_from_who_has_begun_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new([&b"film"[..]]).unwrap();
+        let ground = [(&Place::default(), folder.path())];
+        let streams = Streams::new(ground, 9, Default::default()).unwrap();
+        let part = |at| Asked::Part(at..at + 1, Some(10));
+        let begin = |at| streams.write(&place, &part(at), || Ok(true)).unwrap();
+        let mut first = begin(0);
+        first.write(&mut ["x".into()]).unwrap();
+        let upload = first.upload().clone();
+        for _ in 0..20_000 {
+            let both = Barrier::new(2);
+            let second = thread::scope(|scope| {
+                let left = scope.spawn(|| {
+                    both.wait();
+                    first.leave(false).unwrap()
+                });
+                both.wait();
+                let second = begin(5);
+                assert_eq!(left.join().unwrap(), Stored::Partly);
+                second
+            });
+            assert_eq!(upload.channel().state().end, None);
+            second.leave(false).unwrap();
+            assert_eq!(upload.channel().state().end, Some(End::Cut));
+            first = begin(7);
+        }
     }
 }
