@@ -4,12 +4,12 @@ use super::{
     Ground, Streams,
     upload::{
         Upload,
-        hidden::{RECORD, hidden},
+        hidden::{RECORD, clear, hidden},
     },
 };
 use crate::store::{plot::Plot, root::Place};
 use rustix::fs::FileType;
-use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt, sync::Arc};
+use std::{io, os::unix::ffi::OsStrExt, sync::Arc};
 
 impl Streams {
     /// Takes up every upload that lies below the folders that may be written to. Waits for the disk.
@@ -103,7 +103,7 @@ impl Streams {
     fn forget(&self, place: &Place) -> Result<(), super::Refused> {
         let plot = self.plot(place, false)?;
         for name in hidden(place.name()) {
-            plot.remove(OsStr::new(&name))?;
+            clear(&plot, &name)?;
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! How an upload ends: all of it is there, or taken for all; it is synced and gets its name.
 
-use super::{Progress, Stored, Upload, hidden::hidden};
+use super::{
+    Progress, Stored, Upload,
+    hidden::{clear, hidden},
+};
 use crate::{live::channel::End, store::stamp};
 use std::{io, sync::atomic::Ordering::Relaxed};
 
@@ -59,7 +62,7 @@ impl Upload {
                 true => self.plot.rename(&bytes, self.place.name())?,
                 false => self.plot.rename_new(&bytes, self.place.name())?,
             }
-            self.plot.remove(&record)?;
+            clear(&self.plot, &record)?;
             self.plot.sync()
         };
         let outcome = finish();

@@ -14,7 +14,7 @@ use std::{
     ffi::{OsStr, OsString},
     io,
     sync::{Arc, Mutex, atomic::AtomicBool},
-    time::SystemTime,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 const BYTES: &str = ".reelmap";
@@ -37,8 +37,22 @@ pub(in crate::live) fn remove_left(plot: &Plot, name: &OsStr) -> io::Result<bool
     if plot.kind(&record)? == Some(FileType::RegularFile) {
         let _free = Record::lock(plot.open(&record)?)?;
     }
-    let noted = plot.remove(&record)?;
-    Ok(plot.remove(&bytes)? || noted)
+    let noted = clear(plot, &record)?;
+    Ok(clear(plot, &bytes)? || noted)
+}
+
+/// Removes the file of a hidden name, where there is one; whether there was. A folder that somebody made there would be
+/// in the way of all uploads to come: it is given another name.
+pub(in crate::live) fn clear(plot: &Plot, name: &OsStr) -> io::Result<bool> {
+    if plot.kind(name)? != Some(FileType::Directory) {
+        return plot.remove(name);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let aside = format!(".reelmap-aside-{}", now.as_nanos());
+    plot.rename_new(name, OsStr::new(&aside))?;
+    let name = name.as_encoded_bytes().escape_ascii();
+    tracing::warn!("{name} was a folder, in the way of an upload: it is {aside} now");
+    Ok(false)
 }
 
 /// When the last byte of an upload to `name` came; `None` where there are none.
@@ -67,8 +81,8 @@ impl Upload {
         };
         let made = make();
         if made.is_err() {
-            plot.remove(&bytes)?;
-            plot.remove(&record)?;
+            clear(&plot, &bytes)?;
+            clear(&plot, &record)?;
         }
         let (record, channel) = made?;
         let progress = Progress::new(Spans::default(), None, 0);
@@ -146,8 +160,8 @@ impl Upload {
     pub(in crate::live) fn discard(&self) -> io::Result<()> {
         self.channel.end(Some(End::Cut));
         let [bytes, record] = hidden(self.place.name());
-        self.plot.remove(&bytes)?;
-        self.plot.remove(&record)?;
+        clear(&self.plot, &bytes)?;
+        clear(&self.plot, &record)?;
         Ok(())
     }
 }
