@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, path::Path};
 use support::{
     command::until,
     ingest::{assert_nothing_is_open, begin, chunk, names, put, root, serve},
@@ -31,5 +31,60 @@ fn a_folder_that_takes_the_place_of_a_record_keeps_no_name_from_uploads() {
     assert_eq!(server.ask("DELETE /live/film HTTP/1.1").status, 204);
     let names = names(&live);
     assert!(names.len() == 4 && names.iter().all(|name| name.starts_with(".reelmap-aside-")));
+    assert_nothing_is_open(&server);
+}
+
+const HARMED: &str = "409 conflict: another program has cut short what was received of it; delete it, or send all of it anew.\n";
+
+fn cut(file: impl AsRef<Path>, length: u64) {
+    fs::File::options().write(true).open(file).unwrap().set_len(length).unwrap();
+}
+
+#[test]
+fn a_stream_whose_file_is_cut_short_under_its_writer_is_not_passed_off_as_whole() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let live = root.path().join("live");
+    let mut client = begin(&server, "/live/cam.ts");
+    chunk(&mut client, b"film");
+    until("it is kept", || server.ask("HEAD /live/cam.ts HTTP/1.1").header("upload-offset") == "4");
+    cut(live.join(".cam.ts.reelmap"), 2);
+    chunk(&mut client, b" and more");
+    let answer = client.response("PUT");
+    assert_eq!((answer.status, answer.text()), (409, HARMED));
+    drop(client);
+    assert!(!live.join("cam.ts").exists());
+    assert_eq!(put(&server, "PUT /live/cam.ts HTTP/1.1", b"anew").status, 201);
+    assert_eq!(server.get("/live/cam.ts").text(), "anew");
+    assert_nothing_is_open(&server);
+}
+
+#[test]
+fn parts_of_a_file_that_is_cut_short_between_them_make_no_file() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let part = |server: &_, range: &str, bytes: &[u8]| {
+        let head = format!("PUT /live/film HTTP/1.1\nContent-Range: bytes {range}");
+        let answer = put(server, &head, bytes);
+        (answer.status, answer.text().to_owned())
+    };
+    let bytes = root.path().join("live/.film.reelmap");
+    assert_eq!(part(&server, "0-5/10", b"012345").0, 202);
+    cut(&bytes, 5);
+    assert_eq!(part(&server, "*/*", b""), (409, HARMED.into()));
+    // Whatever becomes of its length.
+    cut(&bytes, 10);
+    assert_eq!(part(&server, "6-9/10", b"6789"), (409, HARMED.into()));
+    assert_eq!(server.ask("DELETE /live/film HTTP/1.1").status, 204);
+    assert_eq!(part(&server, "0-5/10", b"012345").0, 202);
+    cut(&bytes, 5);
+    assert_eq!(part(&server, "6-9/10", b"6789"), (409, HARMED.into()));
+    // Nor does the next process take it up.
+    cut(&bytes, 10);
+    drop(server);
+    let server = serve(&root, &[]);
+    assert_eq!(part(&server, "6-9/10", b"6789").0, 202);
+    assert_eq!(part(&server, "0-5/10", b"012345").0, 201);
+    assert_eq!(server.get("/live/film").text(), "0123456789");
     assert_nothing_is_open(&server);
 }

@@ -112,6 +112,11 @@ impl Record {
         self.0.write_all_at(&head, 0)
     }
 
+    /// Says nothing from now on, as if it were of no upload.
+    pub fn void(&self) -> io::Result<()> {
+        self.0.set_len(0)
+    }
+
     /// Begins the part `slot` at `start`, of which nothing is there.
     pub fn begin_part(&self, slot: u64, start: u64) -> io::Result<()> {
         let mut bytes = [0; SLOT];

@@ -113,6 +113,8 @@ struct Progress {
     left: Instant,
     /// Somebody is giving it its name, or did.
     finished: Option<Stored>,
+    /// Bytes of it were lost.
+    harmed: bool,
 }
 
 /// A value of this type is the part that a writer is at.
@@ -130,7 +132,16 @@ impl Progress {
     /// Nobody is at it yet; its record has so many slots.
     fn new(held: Spans, total: Option<u64>, slots: u64) -> Progress {
         let (claims, free) = (Vec::new(), Vec::new());
-        Progress { held, claims, total, slots, free, left: Instant::now(), finished: None }
+        let (left, finished, harmed) = (Instant::now(), None, false);
+        Progress { held, claims, total, slots, free, left, finished, harmed }
+    }
+
+    /// See [`Upload::check`].
+    fn check(&self) -> io::Result<()> {
+        match self.harmed {
+            true => Err(io::Error::new(io::ErrorKind::InvalidData, "it was cut short")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -199,6 +210,23 @@ impl Upload {
         self.record.unlock();
     }
 
+    /// Fails with `InvalidData` if another program has cut the file shorter than what was written of it. Nothing of
+    /// that counts any more, now or for another process: when the file grows again, bytes in its middle will be missing.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let written = self.progress().held.end();
+        let there = self.channel.file().metadata()?.len();
+        let mut progress = self.progress();
+        if there < written && !progress.harmed {
+            progress.harmed = true;
+            self.record.void()?;
+            let place = &self.place;
+            tracing::error!(
+                "{place}: {there} bytes are there of {written}, another program has cut it short"
+            );
+        }
+        progress.check()
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -210,6 +238,7 @@ impl Upload {
             Asked::Whole(total) => (0..total.unwrap_or(u64::MAX), *total),
             Asked::Part(span, total) => (span.clone(), *total),
         };
+        progress.check()?;
         if progress.finished.is_some() {
             return Err(Refused::Busy);
         }

@@ -39,6 +39,7 @@ impl Streams {
                 upload
             }
         };
+        upload.check()?;
         match upload.finish_if_whole() {
             Ok(true) => self.close(&upload),
             Ok(false) => {}

@@ -50,7 +50,8 @@ impl Upload {
 
     /// Makes all of the file outlast a loss of power, but for its name.
     pub(super) fn sync_whole(&self) -> io::Result<()> {
-        self.durable().keep(|| self.channel.file().sync_all())
+        self.durable().keep(|| self.channel.file().sync_all())?;
+        self.check()
     }
 
     fn sync_with(
@@ -59,6 +60,7 @@ impl Upload {
         parts: &[(u64, u64)],
     ) -> io::Result<()> {
         durable.keep(|| self.channel.file().sync_data())?;
+        self.check()?;
         self.record.synced(parts.iter().copied())?;
         if !durable.named {
             self.plot.sync()?;

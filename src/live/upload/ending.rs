@@ -69,8 +69,10 @@ impl Upload {
         if let Err(error) = &outcome {
             let mut progress = self.progress();
             progress.finished = None;
-            // A stream is known to be whole since it ended. Where that can't be noted, the next process takes it for cut off.
-            let _ = self.record.write_head(progress.total, self.begun, self.replaces);
+            if progress.check().is_ok() {
+                // A stream is known to be whole since it ended. Where that can't be noted, the next process takes it for cut off.
+                let _ = self.record.write_head(progress.total, self.begun, self.replaces);
+            }
             self.taken.fetch_or(error.kind() == io::ErrorKind::AlreadyExists, Relaxed);
             self.channel.end(Some(End::Cut));
         } else {

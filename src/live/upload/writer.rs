@@ -30,8 +30,9 @@ impl Writer {
     }
 
     /// Writes `frames` where they belong, and tells the readers. What was written before it failed is
-    /// told, too. The frames are left, empty, to be freed by the thread that made them.
+    /// told, too. Fails with `InvalidData` where bytes that were written before are lost. The frames are left, empty, to be freed by the thread that made them.
     pub fn write(&mut self, frames: &mut [Bytes]) -> io::Result<()> {
+        self.upload.check()?;
         let outcome = self.write_frames(frames);
         self.upload.record.written(self.slot, self.at)?;
         let mut progress = self.upload.progress();
@@ -108,14 +109,31 @@ mod tests {
         live::{Asked, Streams},
         store::root::Place,
     };
-    use std::{sync::Barrier, thread};
+    use std::{path::Path, sync::Barrier, thread};
+
+    fn streams(folder: &Path) -> Streams {
+        Streams::new([(&Place::default(), folder)], 9, Default::default()).unwrap()
+    }
+
+    #[test]
+    fn what_was_lost_of_it_is_noticed_before_it_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
+        for asked in [Asked::Whole(None), Asked::Part(0..4, Some(10))] {
+            let mut writer = streams.write(&place, &asked, || Ok(true)).unwrap();
+            writer.write(&mut ["film".into()]).unwrap();
+            writer.upload().channel().file().set_len(3).unwrap();
+            let error = streams.leave(writer, true).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            assert!(!folder.path().join("film").exists());
+            assert!(streams.delete(&place, || Ok(true)).unwrap());
+        }
+    }
 
     #[test]
     fn who_leaves_cuts_no_reader_off_from_who_has_begun_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::new([&b"film"[..]]).unwrap();
-        let ground = [(&Place::default(), folder.path())];
-        let streams = Streams::new(ground, 9, Default::default()).unwrap();
+        let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
         let part = |at| Asked::Part(at..at + 1, Some(10));
         let begin = |at| streams.write(&place, &part(at), || Ok(true)).unwrap();
         let mut first = begin(0);

@@ -156,6 +156,10 @@ pub(super) fn failed(answer: Answer, place: &Place, error: &io::Error) -> Respon
     } else if is(&[Errno::NOSPC, Errno::DQUOT, Errno::FBIG]) {
         tracing::error!("there is no room for an upload: {error}");
         StatusCode::INSUFFICIENT_STORAGE
+    } else if error.kind() == io::ErrorKind::InvalidData {
+        let words = "409 conflict: another program has cut short what was received of it; delete it, or send all of it \
+            anew.\n";
+        return answer.last_words(StatusCode::CONFLICT, words);
     } else if is(&[Errno::NAMETOOLONG, Errno::INVAL]) {
         StatusCode::BAD_REQUEST
     } else if is(&[Errno::ROFS, Errno::ACCESS, Errno::PERM]) {
