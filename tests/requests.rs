@@ -196,6 +196,8 @@ fn lengths_that_are_no_length_are_400() {
         "Content-Length: -1",
         "Content-Length: 5\r\nContent-Length: 6",
         "Content-Length: 99999999999999999999",
+        "Content-Length: 18446744073709551615",
+        "Content-Length: 18446744073709551614",
         "Transfer-Encoding: gzip",
     ] {
         stage.assert_refused(400, format!("GET / HTTP/1.1\r\nHost: test\r\n{length}\r\n\r\nhello"));
@@ -458,6 +460,34 @@ fn expect_100_continue_of_too_much_is_told_at_once() {
 fn expect_100_continue_of_a_bad_request_is_told_at_once() {
     let request = "GET / HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     Stage::new().assert_refused(400, request);
+}
+
+#[test]
+fn what_else_is_expected_is_417() {
+    let stage = Stage::new();
+    for expected in [
+        "100-continue, foo",
+        "foo",
+        "100-continue, 100-continue",
+        "100-continue\r\nExpect: foo",
+        "",
+    ] {
+        let head = |version| {
+            format!(
+                "PUT /x HTTP/{version}\r\nHost: test\r\nContent-Length: 5\r\nExpect: {expected}\r\n\r\n"
+            )
+        };
+        stage.assert_refused(417, head("1.1"));
+        assert_eq!(stage.last_words(head("1.0") + "hello").status, 405);
+    }
+    for fine in ["100-Continue", "100-continue\r\nExpect: 100-continue"] {
+        let head = format!(
+            "GET /-/health HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: {fine}\r\n\r\n"
+        );
+        let mut client = stage.server.connect();
+        client.send(head);
+        assert_eq!(client.head().unwrap().0, 100);
+    }
 }
 
 #[test]

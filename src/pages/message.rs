@@ -18,6 +18,7 @@ pub fn message(status: StatusCode) -> &'static str {
         }
         413 => "413 content too large: send fewer bytes.\n",
         414 => "414 URI too long: shorten the path or the query.\n",
+        417 => "417 expectation failed: only 100-continue may be expected, once.\n",
         431 => "431 request header fields too large: send fewer, or shorter ones.\n",
         500 => "500 internal server error: the log of the server says more.\n",
         501 => "501 not implemented: this transfer coding is not understood, only chunked.\n",

@@ -1,7 +1,7 @@
 //! Reads along with hyper, which doesn't tell all: where a request's head begins and ends, a head
 //! with both Content-Length and Transfer-Encoding (RFC 9112 §6.3: an attack, to be refused), a
-//! target so long that hyper would call the head too large, where 414 is the word for it, and the
-//! preface of HTTP/2, at which hyper would hang up without a word.
+//! target so long that hyper would call the head too large, where 414 is the word for it, a body so long that
+//! hyper would say the same of its head, and the preface of HTTP/2, at which hyper would hang up without a word.
 
 /// A value of this type follows the bytes that one client sends, from its first request on.
 #[derive(Debug)]
@@ -43,7 +43,15 @@ struct Head {
     start: Vec<u8>,
     content_length: Option<u64>,
     chunked: bool,
+    /// It gave a length that is longer than the longest.
+    too_long: bool,
 }
+
+/// The longest body that hyper has a number for.
+const LONGEST: u64 = u64::MAX - 2;
+
+/// What stands behind a longer one: no name, so that the head can't be parsed.
+const NO_NAME: &[u8] = b"\0\r\n\r\n";
 
 /// How many of them are kept.
 const START: usize = 48;
@@ -102,6 +110,9 @@ impl Framing {
                             self.at = At::Deaf;
                         } else if head.end_line() {
                             self.end_head();
+                        } else if head.too_long {
+                            self.at = At::Deaf;
+                            return (received.len() - rest.len(), NO_NAME);
                         }
                     }
                 }
@@ -174,7 +185,9 @@ impl Head {
         let ends_head = line.is_empty() && self.lines > 0;
         if let Some(length) = line.strip_prefix(b"content-length:") {
             let digits = std::str::from_utf8(length.trim_ascii()).unwrap_or_default();
-            self.content_length = Some(digits.parse().unwrap_or(u64::MAX));
+            let length = digits.parse();
+            self.too_long = length.as_ref().is_ok_and(|length| *length > LONGEST);
+            self.content_length = Some(length.unwrap_or(u64::MAX));
             // A length padded past what is kept is not understood, and so refused as two would be.
             self.chunked |= self.length > START;
         }
@@ -257,6 +270,21 @@ mod tests {
         }
         let short = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(LIMIT - 1));
         assert_eq!(followed(short.as_bytes(), 3).1, short.as_bytes());
+    }
+
+    #[test]
+    fn behind_a_length_beyond_all_numbers_nothing_is_heard() {
+        let request =
+            |length: u64| format!("PUT /a HTTP/1.1\r\nContent-Length: {length}\r\nHost: a\r\n\r\n");
+        for size in [1, 7, 200] {
+            for length in [u64::MAX, u64::MAX - 1] {
+                let (_, passed) = followed(request(length).as_bytes(), size);
+                let passed = String::from_utf8(passed).unwrap();
+                assert!(passed.ends_with(&format!("{length}\r\n\0\r\n\r\n")), "{passed}");
+            }
+            let known = request(u64::MAX - 2);
+            assert_eq!(followed(known.as_bytes(), size).1, known.as_bytes());
+        }
     }
 
     #[test]

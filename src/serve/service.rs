@@ -21,8 +21,8 @@ use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{
-        ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HOST, LOCATION,
-        TRANSFER_ENCODING, VARY,
+        ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, EXPECT, HOST,
+        LOCATION, TRANSFER_ENCODING, VARY,
     },
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -183,7 +183,7 @@ impl Service {
         }
     }
 
-    /// What makes a request one that is not answered (RFC 9112 §3.2, §6.3; RFC 9110 §4.1).
+    /// What makes a request one that is not answered (RFC 9112 §3.2, §6.3; RFC 9110 §4.1, §10.1.1).
     fn check(&self, number: u64, request: &Request<()>) -> Result<(), StatusCode> {
         let mut hosts = request.headers().get_all(HOST).iter();
         let host_is_fine = match hosts.next() {
@@ -197,6 +197,13 @@ impl Service {
         let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
         if !codings.all(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")) {
             return Err(StatusCode::NOT_IMPLEMENTED);
+        }
+        // Who waits for more than leave to go on would do so in vain; HTTP/1.0 waits for nothing.
+        let mut expected = request.headers().get_all(EXPECT).iter();
+        if request.version() == Version::HTTP_11
+            && !expected.all(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        {
+            return Err(StatusCode::EXPECTATION_FAILED);
         }
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
         if target > self.app.config.limits.target {
