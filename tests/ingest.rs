@@ -502,3 +502,28 @@ fn a_full_disk_is_said_and_what_came_is_kept() {
     assert_eq!(put(&server, "PUT /live/cam.ts HTTP/1.1", &film[..1000]).status, 201);
     assert_nothing_is_open(&server);
 }
+
+#[test]
+#[ignore = "needs root, to mount a small file system"]
+fn what_is_deleted_or_replaced_leaves_its_room_to_the_next() {
+    let root = root();
+    let _small = Small::mount(root.path().join("live"), 48 << 10);
+    let server = serve(&root, &[]);
+    let film = noise(8, 30 << 20);
+    let put = |head: &str, film: &[u8]| put(&server, head, film).status;
+    for round in 0..5 {
+        assert_eq!(put("PUT /live/film HTTP/1.1", &film), 201, "round {round}");
+        assert_eq!(server.get("/live/film").body, film);
+        assert_eq!(server.ask("DELETE /live/film HTTP/1.1").status, 204);
+        assert_eq!(put("PUT /live/film HTTP/1.1", &film), 201, "round {round}");
+        assert_eq!(server.get("/live/film").body, film);
+        assert_eq!(put("PUT /live/film HTTP/1.1", b"short"), 204);
+        // One that waits to be gone on with.
+        let part = "PUT /live/part HTTP/1.1\nContent-Range: bytes 1-31457280/*";
+        assert_eq!(put(part, &film), 202, "round {round}");
+        assert_eq!(put("PUT /live/part HTTP/1.1", &film), 201, "round {round}");
+        for path in ["/live/film", "/live/part"] {
+            assert_eq!(server.ask(&format!("DELETE {path} HTTP/1.1")).status, 204);
+        }
+    }
+}

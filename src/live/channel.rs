@@ -66,6 +66,14 @@ impl Channel {
         })
     }
 
+    /// Lets go of the file, and waits until that is done, if nobody reads it.
+    pub(super) fn let_go(self) {
+        let asset = self.asset.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asset) = Arc::into_inner(asset) {
+            asset.end();
+        }
+    }
+
     pub fn file(&self) -> &File {
         &self.file
     }

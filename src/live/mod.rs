@@ -117,10 +117,7 @@ impl Streams {
             match asked {
                 Asked::Part(..) => return upload.claim(asked),
                 Asked::Whole(_) if upload.is_busy() => return Err(Refused::Busy),
-                Asked::Whole(_) => {
-                    upload.discard()?;
-                    self.close(&upload);
-                }
+                Asked::Whole(_) => self.give_up(upload)?,
             }
         }
         // A file that is still coming has its name already, for those who would make a folder of it.
@@ -181,12 +178,12 @@ impl Streams {
             return Err(Refused::NotThat);
         }
         let upload = self.at(place);
-        if let Some(upload) = &upload {
+        let was_open = upload.is_some();
+        if let Some(upload) = upload {
             if upload.is_busy() {
                 return Err(Refused::Busy);
             }
-            upload.discard()?;
-            self.close(upload);
+            self.give_up(upload)?;
         }
         let plot = match self.plot(place, false) {
             Err(Refused::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -194,10 +191,18 @@ impl Streams {
         };
         let left = upload::hidden::remove_left(&plot, place.name())?;
         match plot.kind(place.name())? {
-            None => Ok(upload.is_some() || left),
+            None => Ok(was_open || left),
             Some(FileType::RegularFile | FileType::Symlink) => Ok(plot.remove(place.name())?),
             Some(_) => Err(Refused::InTheWay),
         }
+    }
+
+    /// Removes what is there of an upload. Its disk space is free then, unless it is read.
+    fn give_up(&self, upload: Arc<Upload>) -> io::Result<()> {
+        upload.discard()?;
+        self.close(&upload);
+        upload.end();
+        Ok(())
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {

@@ -80,11 +80,7 @@ impl Streams {
             return Ok(false);
         }
         match open {
-            Some(upload) => {
-                upload.discard()?;
-                self.close(&upload);
-                Ok(true)
-            }
+            Some(upload) => self.give_up(upload).map(|()| true),
             None => hidden::remove_left(plot, place.name()),
         }
     }

@@ -117,8 +117,12 @@ pub(super) async fn answer(
     let preconditions_hold = move || preconditions_hold(&app, &headers, &at);
     let streams = service.app.streams.clone();
     if request.method() == Method::DELETE {
-        let at = place.clone();
-        let deleted = place_by_place(&service, move || streams.delete(&at, preconditions_hold));
+        let (app, at) = (service.app.clone(), place.clone());
+        let deleted = place_by_place(&service, move || {
+            let deleted = streams.delete(&at, preconditions_hold)?;
+            app.cache.forget(&at);
+            Ok(deleted)
+        });
         return match deleted.await {
             Ok(true) => answer.empty(StatusCode::NO_CONTENT, HeaderMap::new()),
             Ok(false) => answer.message(StatusCode::NOT_FOUND),

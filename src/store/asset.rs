@@ -105,6 +105,13 @@ impl Asset {
         })
     }
 
+    /// Lets go of the file, and waits until that is done: if it has no name any more and nobody reads it, its disk space
+    /// is free then.
+    pub(crate) fn end(mut self) {
+        self.file.hurry();
+        self.mapping.hurry();
+    }
+
     /// The tag that the stream had which this file was received as, if it is still that.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()

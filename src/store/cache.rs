@@ -79,6 +79,20 @@ impl<T> Cache<T> {
         }
     }
 
+    /// Drops the asset of the file that was at `place` until it was removed or replaced, whatever other names it was opened
+    /// under. If nobody reads it, its disk space is free when this returns. Waits for the disk.
+    pub fn forget(&self, place: &Place) {
+        let Some((_, gone)) = self.open.remove(place) else { return };
+        let others = self.open.iter().filter(|(_, other)| Arc::ptr_eq(&other.asset, &gone.asset));
+        for place in others.map(|(place, _)| place).collect::<Vec<_>>() {
+            self.open.remove(&place);
+        }
+        let asset = Arc::into_inner(gone).and_then(|gone| Arc::into_inner(gone.asset));
+        if let Some(asset) = asset {
+            asset.end();
+        }
+    }
+
     /// Drops every asset whose file is gone or has changed, so that a deleted film's disk space is
     /// given back although nobody asks for it again. Waits for these disks; those that lie elsewhere stay.
     pub fn sweep(&self, disks: Disks) {
@@ -190,6 +204,41 @@ mod tests {
             file(&cache, &number.to_string());
         }
         assert!(cache.census().mappings() <= 4, "{} mapped", cache.census().mappings());
+    }
+
+    /// Whether this process holds the file, open or mapped.
+    fn is_held(name: &str) -> bool {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+        let mut open = open.filter_map(|fd| fs::read_link(fd.path()).ok());
+        maps.contains(name) || open.any(|path| path.to_string_lossy().contains(name))
+    }
+
+    #[test]
+    fn what_is_forgotten_is_let_go_of_at_once_unless_it_is_read() {
+        let (folder, cache) = cache(4);
+        for (name, length) in [("short", 4_u64), ("long", 1 << 30)] {
+            let film = folder.path().join(name);
+            fs::File::create(&film).unwrap().set_len(length).unwrap();
+            fs::hard_link(&film, folder.path().join("other")).unwrap();
+            let path = film.to_str().unwrap();
+            for _ in 0..50 {
+                file(&cache, name);
+                file(&cache, "other");
+                assert!(is_held(path));
+                cache.forget(&place(name));
+                assert!(!is_held(path), "{name}");
+            }
+            let read = file(&cache, name);
+            fs::remove_file(&film).unwrap();
+            cache.forget(&place(name));
+            assert!(cache.get(&place(name)).is_none() && is_held(path));
+            let slice = read.slice(0..4).unwrap();
+            cache.forget(&place(name));
+            drop(read);
+            assert_eq!(slice.len(), 4);
+            fs::remove_file(folder.path().join("other")).unwrap();
+        }
     }
 
     #[test]

@@ -135,6 +135,14 @@ impl Mapping {
         let _ = forgotten;
     }
 
+    /// If no slice of it is lent, waits for its end when it is dropped.
+    pub(crate) fn hurry(&mut self) {
+        self.whole = Bytes::new();
+        if let Some(counted) = self.map.as_mut().and_then(Arc::get_mut) {
+            counted.map.hurry();
+        }
+    }
+
     /// The bytes of `span`, borrowed: no byte is copied or read. `None` outside the mapping.
     pub fn slice(&self, span: Range<u64>) -> Option<Bytes> {
         let start = usize::try_from(span.start).ok()?;

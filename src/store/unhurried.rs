@@ -24,6 +24,11 @@ impl<T: Send + 'static> Unhurried<T> {
     pub(crate) fn new(value: T, length: u64, remote: bool) -> Unhurried<T> {
         Unhurried { value: Some(value), slow: remote || length >= LARGE, remote }
     }
+
+    /// From now on its end is waited for, unless that may wait for another machine or process.
+    pub(crate) fn hurry(&mut self) {
+        self.slow = self.remote;
+    }
 }
 
 impl<T: Send + 'static> Deref for Unhurried<T> {

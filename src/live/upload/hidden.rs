@@ -156,6 +156,14 @@ impl Upload {
         }))
     }
 
+    /// Lets go of the file, and waits until that is done, if nobody else has it.
+    pub(in crate::live) fn end(self: Arc<Upload>) {
+        let channel = Arc::into_inner(self).and_then(|upload| Arc::into_inner(upload.channel));
+        if let Some(channel) = channel {
+            channel.let_go();
+        }
+    }
+
     /// Gives up what is there, and removes it.
     pub(in crate::live) fn discard(&self) -> io::Result<()> {
         self.channel.end(Some(End::Cut));

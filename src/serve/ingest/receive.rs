@@ -211,9 +211,12 @@ async fn conclude(
     short: bool,
 ) -> Response<Body> {
     let clean = matches!(ended, Ended::AsItShould) && !short;
-    let place = held.place();
+    let (place, app) = (held.place(), service.app.clone());
     let left = OffRuntime::start(move || {
         let (upload, stored) = held.leave(clean)?;
+        if stored == Stored::Replaced {
+            app.cache.forget(upload.place());
+        }
         Ok((Progress::of(upload), stored))
     });
     let (progress, stored) = match left.await {
