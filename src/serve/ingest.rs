@@ -1,7 +1,10 @@
 //! Files that clients send: who may, and where; then the body is received, and its sender told.
 
+mod batch;
 mod receive;
 mod told;
+
+pub(super) use batch::Room;
 
 use self::{
     receive::{Held, receive},

@@ -1,12 +1,14 @@
 //! A body's frames on their way to the disk: a batch of them is written while the next comes in.
 
-use super::told::{Progress, Unfit, failed, refusal};
+use super::{
+    batch::Batch,
+    told::{Progress, Unfit, failed, refusal},
+};
 use crate::{
     live::{Asked, Refused, Stored, Streams, Upload, Writer},
     serve::{answer::Answer, body::Body, off_runtime::OffRuntime, service::Service},
     store::root::Place,
 };
-use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -16,13 +18,6 @@ use tokio::{
     task::spawn_blocking,
     time::{Instant, sleep_until, timeout},
 };
-
-/// Bytes that are written at once, and taken from a client while those before them are being written.
-/// Each write wakes a thread; with fewer bytes, that costs more than the write.
-const BATCH: usize = 1024 * 1024;
-
-/// The same for frames, of which a client can make one of each byte.
-const FRAMES: usize = 4096;
 
 /// How long a byte waits for others to be written with. So readers are woken no more often than that.
 const GATHER: Duration = Duration::from_millis(20);
@@ -72,13 +67,13 @@ impl Drop for Held {
 }
 
 /// Frames under way to the disk, and what became of them.
-type Writing = OffRuntime<(Held, Vec<Bytes>, io::Result<()>)>;
+type Writing = OffRuntime<(Held, Batch, io::Result<()>)>;
 
-fn write(mut held: Held, mut frames: Vec<Bytes>) -> Writing {
+fn write(mut held: Held, mut batch: Batch) -> Writing {
     OffRuntime::start(move || {
         let Some(writer) = &mut held.writer else { return Err(io::ErrorKind::NotFound.into()) };
-        let outcome = writer.write(&mut frames);
-        Ok((held, frames, outcome))
+        let outcome = writer.write(batch.frames());
+        Ok((held, batch, outcome))
     })
 }
 
@@ -113,23 +108,24 @@ pub(super) async fn receive(
         Asked::Part(..) => Unfit::new(StatusCode::BAD_REQUEST, MORE),
     };
     let place = held.place();
-    let (mut frames, mut waiting, mut received) = (Vec::new(), 0, 0_u64);
+    let empty = || Batch::new(&service.app.receiving);
+    let (mut batch, mut received) = (empty(), 0_u64);
     let (mut here, mut writing) = (Some(held), None::<Writing>);
     let (mut due, mut ended) = (None, None);
     // Held until the writer has left: the server's end waits for that.
     let mut stopping = service.app.stopping.subscribe();
     let (held, ended) = loop {
         if let Some(held) = here.take() {
-            let is_due = is_full(waiting, &frames) || due.is_none() || ended.is_some();
-            if waiting > 0 && is_due {
-                writing = Some(write(held, std::mem::take(&mut frames)));
-                waiting = 0;
+            let is_due = due.is_none() || ended.is_some() || !batch.takes_more(false);
+            if !batch.is_empty() && is_due {
+                writing = Some(write(held, std::mem::replace(&mut batch, empty())));
             } else if let Some(ended) = ended.take() {
                 break (held, ended);
             } else {
                 here = Some(held);
             }
         }
+        let takes_more = batch.takes_more(writing.is_some());
         tokio::select! {
             biased;
             written = written(&mut writing) => {
@@ -138,7 +134,7 @@ pub(super) async fn receive(
                     Ok((held, outcome)) => {
                         here = Some(held);
                         if let Err(error) = outcome {
-                            (frames, waiting) = (Vec::new(), 0);
+                            batch = empty();
                             ended = Some(Ended::Failed(error));
                         }
                     }
@@ -150,7 +146,7 @@ pub(super) async fn receive(
             _ = stopping.wait_for(|stopping| *stopping), if ended.is_none() => {
                 ended = Some(Ended::Stopped);
             }
-            frame = timeout(config.idle, body.frame()), if ended.is_none() && !is_full(waiting, &frames) => match frame {
+            frame = timeout(config.idle, body.frame()), if ended.is_none() && takes_more => match frame {
                 Ok(Some(Ok(frame))) => {
                     // Trailers say nothing that is kept.
                     let Ok(mut data) = frame.into_data() else { continue };
@@ -161,11 +157,10 @@ pub(super) async fn receive(
                     received += data.len() as u64;
                     service.app.metrics.received.inc_by(data.len() as u64);
                     if !data.is_empty() {
-                        if waiting == 0 {
+                        if batch.is_empty() {
                             due = Some(Instant::now() + GATHER);
                         }
-                        waiting += data.len();
-                        frames.push(data);
+                        batch.push(data);
                     }
                 }
                 Ok(Some(Err(_))) => ended = Some(Ended::Broken),
@@ -178,16 +173,11 @@ pub(super) async fn receive(
     conclude(service, answer, held, ended, short).await
 }
 
-/// Whether frames of so many bytes are as much as is written at once.
-fn is_full(bytes: usize, frames: &[Bytes]) -> bool {
-    bytes >= BATCH || frames.len() >= FRAMES
-}
-
 /// Waits for what is being written; for ever, if nothing is.
 async fn written(writing: &mut Option<Writing>) -> io::Result<(Held, io::Result<()>)> {
     match writing {
         Some(writing) => {
-            let (held, _frames, outcome) = writing.await?;
+            let (held, _batch, outcome) = writing.await?;
             Ok((held, outcome))
         }
         None => pending().await,
