@@ -391,7 +391,7 @@ fn no_folder_is_too_deep_for_what_was_left_in_it() {
     command.arg("serve").arg(root.path()).args(["--listen", "127.0.0.1:0", "--ingest", "."]);
     command.args(["--max-connections", "20", "--open-files", "20", "--ingest-max-streams", "1"]);
     let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -n 300; exec \"$0\" \"$@\""]);
+    limited.args(["-c", "ulimit -n 310; exec \"$0\" \"$@\""]);
     limited.arg(command.get_program()).args(command.get_args());
     let program = Program::run(limited);
     assert_eq!(program.connect().ask(&format!("GET {path} HTTP/1.1")).text(), "film");

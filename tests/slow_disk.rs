@@ -274,6 +274,28 @@ fn however_many_wait_for_a_disk_that_answers_nothing_others_are_opened_and_liste
 
 #[test]
 #[ignore = "needs /dev/fuse and root"]
+fn a_film_that_became_a_link_to_a_disk_that_answers_nothing_holds_nobody_else_up() {
+    let stage = Stage::for_streams(Pace::SLOW_READS, MIB);
+    let film = stage.folder.path().join("film.mp4");
+    fs::write(&film, noise(4, MIB)).unwrap();
+    assert_eq!(stage.get("/film.mp4").body, noise(4, MIB));
+    fs::remove_file(&film).unwrap();
+    std::os::unix::fs::symlink("slow/0.mp4", &film).unwrap();
+    let hold = stage.disk.hold(Question::Look);
+    let ask = |_| {
+        let mut client = stage.connect();
+        client.request("GET /film.mp4 HTTP/1.1");
+        client
+    };
+    let clients: Vec<_> = (0..STREAMS).map(ask).collect();
+    hold.await_waiting(1);
+    stage.assert_warm_film_is_served();
+    drop(hold);
+    assert_whole(clients, &noise(1, MIB));
+}
+
+#[test]
+#[ignore = "needs /dev/fuse and root"]
 fn a_disk_that_closes_no_film_holds_nobody_else_up() {
     let stage = Stage::for_streams(Pace::SLOW_READS, 16 * MIB);
     let mut streams = stage.ask_for_all();

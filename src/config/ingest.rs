@@ -122,9 +122,10 @@ impl Ingest {
         })
     }
 
-    /// Files that are open for one upload: its bytes, as written and as lent, its record, its folder.
+    /// Files that are open for uploads: for each, on the folders' own disks and on others, its bytes, as written and as
+    /// lent, its record, its folder.
     pub(crate) fn descriptors(&self) -> u64 {
-        if self.folders.is_empty() { 0 } else { 4 * self.most_streams as u64 }
+        if self.folders.is_empty() { 0 } else { 8 * self.most_streams as u64 }
     }
 }
 

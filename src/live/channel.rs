@@ -2,7 +2,7 @@
 //! mapped. Writes nothing, and knows neither who writes nor how.
 
 use super::tail::Tail;
-use crate::store::{Asset, Census, Identity};
+use crate::store::{Asset, Census, Identity, Unhurried};
 use std::{
     fs::File,
     io,
@@ -39,7 +39,7 @@ pub struct State {
 /// A value of this type is a file that grows, and all who read it.
 #[derive(Debug)]
 pub struct Channel {
-    file: File,
+    file: Unhurried<File>,
     identity: Identity,
     /// What is lent. Another takes its place when the file outgrows its room; those who were lent of the
     /// old one keep it.
@@ -57,7 +57,7 @@ impl Channel {
         let identity = asset.identity().growing_since(SystemTime::now());
         let (state, _) = watch::channel(State { length, end: None });
         Ok(Channel {
-            file,
+            file: Unhurried::file(file, ROOM),
             identity,
             asset: RwLock::new(Arc::new(asset)),
             census: census.clone(),
@@ -67,7 +67,8 @@ impl Channel {
     }
 
     /// Lets go of the file, and waits until that is done, if nobody reads it.
-    pub(super) fn let_go(self) {
+    pub(super) fn let_go(mut self) {
+        self.file.hurry();
         let asset = self.asset.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(asset) = Arc::into_inner(asset) {
             asset.end();

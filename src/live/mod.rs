@@ -23,7 +23,7 @@ pub use follow::Follower;
 pub use tail::Tail;
 pub use upload::{Asked, Refused, Stored, Upload, Writer};
 
-use crate::store::{Census, Root, plot::Plot, root::Place};
+use crate::store::{Census, Disks, Root, plot::Plot, root::Place};
 use rustix::fs::FileType;
 use std::{
     collections::HashMap,
@@ -44,12 +44,22 @@ struct Ground {
 #[derive(Debug, Default)]
 pub struct Streams {
     grounds: Vec<Ground>,
-    /// The most uploads that may be open at once. Those that nobody is at give way.
+    /// The most uploads that may be open at once, on the one kind of disks and on the other. Those that nobody is at
+    /// give way.
     most: usize,
+    /// Those on the disks of the folders themselves, if these are of this machine.
+    own: Half,
+    /// Those on disks that may not answer, and so hold up each other alone.
+    far: Half,
+    census: Arc<Census>,
+}
+
+/// A value of this type holds the uploads that are open on one kind of disks.
+#[derive(Debug, Default)]
+struct Half {
     open: RwLock<HashMap<Place, Arc<Upload>>>,
     /// Held while one is opened, given up or deleted.
     turn: Mutex<()>,
-    census: Arc<Census>,
 }
 
 impl Streams {
@@ -81,12 +91,12 @@ impl Streams {
         if self.grounds.is_empty() {
             return None;
         }
-        self.open.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
+        self.own.at(place).or_else(|| self.far.at(place))
     }
 
     /// All that are open.
     pub fn all(&self) -> Vec<Arc<Upload>> {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        [self.own.all(), self.far.all()].concat()
     }
 
     /// The innermost folder that may be written to and holds `place`, and where in it that is.
@@ -96,43 +106,54 @@ impl Streams {
         inside.min_by_key(|(_, rest)| rest.segments().count())
     }
 
-    fn plot(&self, place: &Place, make: bool) -> Result<Plot, Refused> {
+    fn plot(&self, place: &Place, make: bool, disks: Disks) -> Result<Plot, Refused> {
         let (ground, rest) = self.ground(place).ok_or(Refused::Forbidden)?;
-        Ok(ground.folder.plot(&rest.parent(), make)?)
+        Ok(ground.folder.plot(&rest.parent(), make, disks)?)
+    }
+
+    /// Where an upload to `place` is open, or would be by who waits for these disks.
+    fn half(&self, place: &Place, disks: Disks) -> Result<&Half, Refused> {
+        match disks {
+            Disks::Own if self.far.at(place).is_some() => Err(Refused::Elsewhere),
+            Disks::All if self.own.at(place).is_none() => Ok(&self.far),
+            Disks::Own | Disks::All => Ok(&self.own),
+        }
     }
 
     /// Begins to write what is `asked` at `place` if what is there is as it `should_be`, which is looked at while
-    /// nobody else begins, gives up or deletes anything. Waits for the disk.
+    /// nobody else begins, gives up or deletes anything. Waits for these disks.
     pub fn write(
         &self,
         place: &Place,
         asked: &Asked,
+        disks: Disks,
         should_be: impl FnOnce() -> io::Result<bool>,
     ) -> Result<Writer, Refused> {
-        let _turn = self.turn();
+        let half = self.half(place, disks)?;
+        let _turn = half.turn();
         if !should_be()? {
             return Err(Refused::NotThat);
         }
-        if let Some(upload) = self.at(place) {
+        if let Some(upload) = half.at(place) {
             match asked {
                 Asked::Part(..) => return upload.claim(asked),
                 Asked::Whole(_) if upload.is_busy() => return Err(Refused::Busy),
-                Asked::Whole(_) => self.give_up(upload)?,
+                Asked::Whole(_) => half.give_up(upload)?,
             }
         }
         // A file that is still coming has its name already, for those who would make a folder of it.
         if self.all().iter().any(|upload| place.below(upload.place()).is_some()) {
             return Err(Refused::InTheWay);
         }
-        self.make_room()?;
-        let plot = self.plot(place, true)?;
+        let plot = self.plot(place, true, disks)?;
+        self.make_room(half)?;
         let there = plot.kind(place.name())?;
         if there == Some(FileType::Directory) {
             return Err(Refused::InTheWay);
         }
-        if let Some(upload) = self.gone_on_with(place, asked)? {
+        if let Some(upload) = self.gone_on_with(place, asked, disks)? {
             let writer = upload.claim(asked)?;
-            self.open(upload);
+            half.open(upload);
             return Ok(writer);
         }
         if there.is_some() && matches!(asked, Asked::Part(..)) {
@@ -144,7 +165,7 @@ impl Streams {
             upload.discard()?;
         }
         let writer = writer?;
-        self.open(upload);
+        half.open(upload);
         Ok(writer)
     }
 
@@ -153,39 +174,44 @@ impl Streams {
     pub fn leave(&self, writer: Writer, clean: bool) -> io::Result<Stored> {
         let upload = writer.upload().clone();
         let stored = writer.leave(clean)?;
-        // Nobody begins meanwhile.
-        let _turn = self.turn();
+        let halves = [&self.own, &self.far];
         // Another may have begun at its place, and has its names.
-        let is_open = self.at(upload.place()).is_some_and(|open| Arc::ptr_eq(&open, &upload));
+        let is_in =
+            |half: &Half| half.at(upload.place()).is_some_and(|open| Arc::ptr_eq(&open, &upload));
+        let Some(half) = halves.into_iter().find(|half| is_in(half)) else { return Ok(stored) };
+        // Nobody begins meanwhile.
+        let _turn = half.turn();
         if stored != Stored::Partly {
-            self.close(&upload);
-        } else if upload.is_empty() && is_open {
+            half.close(&upload);
+        } else if upload.is_empty() && is_in(half) {
             upload.discard()?;
-            self.close(&upload);
+            half.close(&upload);
         }
         Ok(stored)
     }
 
     /// Removes what is at `place` if it is as it `should_be`: the file, and what is there of an upload that
-    /// nobody is at, or that gave way. Whether there was anything. Waits for the disk.
+    /// nobody is at, or that gave way. Whether there was anything. Waits for these disks.
     pub fn delete(
         &self,
         place: &Place,
+        disks: Disks,
         should_be: impl FnOnce() -> io::Result<bool>,
     ) -> Result<bool, Refused> {
-        let _turn = self.turn();
+        let half = self.half(place, disks)?;
+        let _turn = half.turn();
         if !should_be()? {
             return Err(Refused::NotThat);
         }
-        let upload = self.at(place);
+        let upload = half.at(place);
         let was_open = upload.is_some();
         if let Some(upload) = upload {
             if upload.is_busy() {
                 return Err(Refused::Busy);
             }
-            self.give_up(upload)?;
+            half.give_up(upload)?;
         }
-        let plot = match self.plot(place, false) {
+        let plot = match self.plot(place, false, disks) {
             Err(Refused::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             plot => plot?,
         };
@@ -195,6 +221,16 @@ impl Streams {
             Some(FileType::RegularFile | FileType::Symlink) => Ok(plot.remove(place.name())?),
             Some(_) => Err(Refused::InTheWay),
         }
+    }
+}
+
+impl Half {
+    fn at(&self, place: &Place) -> Option<Arc<Upload>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Upload>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Removes what is there of an upload. Its disk space is free then, unless it is read.

@@ -9,6 +9,7 @@
 //! What was written before a process was killed is there after it; what was written before the power was
 //! lost may not be, but for what was synced. So the boot is noted: in another one, only that counts.
 
+use crate::store::Unhurried;
 use rustix::{fs::FlockOperation, io::Errno};
 use std::{
     fs::File,
@@ -27,7 +28,7 @@ pub const MOST_SLOTS: u64 = 1_000_000;
 
 /// A value of this type is an open record.
 #[derive(Debug)]
-pub struct Record(File);
+pub struct Record(Unhurried<File>);
 
 /// A value of this type is what a record says.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,14 +60,14 @@ impl Record {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(errno @ Errno::WOULDBLOCK) => Err(errno.into()),
             // Not every file system has locks.
-            _ => Ok(Record(file)),
+            _ => Ok(Record(Unhurried::file(file, 0))),
         }
     }
 
     /// Gives the lock back before the last who knows the record has let go of it.
     pub fn unlock(&self) {
         // Who has no lock has nothing to give back.
-        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+        let _ = rustix::fs::flock(&*self.0, FlockOperation::Unlock);
     }
 
     /// Opens one that was begun, and reads it. One that makes no sense is `InvalidData`.

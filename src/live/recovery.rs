@@ -7,23 +7,25 @@ use super::{
         hidden::{RECORD, clear, hidden},
     },
 };
-use crate::store::{plot::Plot, root::Place};
+use crate::store::{Disks, plot::Plot, root::Place};
 use rustix::fs::FileType;
 use std::{io, os::unix::ffi::OsStrExt, sync::Arc};
 
 impl Streams {
-    /// Takes up every upload that lies below the folders that may be written to. Waits for the disk.
+    /// Takes up every upload that lies below the folders that may be written to. Waits for the disks.
     pub fn recover(&self) {
-        self.each_left(|place, plot| self.take_up(place, plot));
+        for disks in [Disks::Own, Disks::All] {
+            self.each_left(disks, |place, plot| self.take_up(place, plot, disks));
+        }
     }
 
-    /// Calls `found` for every upload that has a record below the folders that may be written to, with its
-    /// folder. Waits for the disk.
-    pub(super) fn each_left(&self, found: impl Fn(&Place, Plot)) {
+    /// Calls `found` for every upload that has a record below the folders that may be written to, on their own disks
+    /// or else on others, with its folder. Waits for these disks.
+    pub(super) fn each_left(&self, disks: Disks, found: impl Fn(&Place, Plot)) {
         for ground in &self.grounds {
             let mut folders = vec![Place::default()];
             while let Some(folder) = folders.pop() {
-                if let Err(error) = self.each_in(ground, &folder, &mut folders, &found) {
+                if let Err(error) = self.each_in(ground, &folder, disks, &mut folders, &found) {
                     let folder = ground.place.join(&folder);
                     tracing::error!("cannot look for uploads left in {folder}: {error}");
                 }
@@ -36,16 +38,23 @@ impl Streams {
         &self,
         ground: &Ground,
         folder: &Place,
+        disks: Disks,
         folders: &mut Vec<Place>,
         found: impl Fn(&Place, Plot),
     ) -> io::Result<()> {
-        let plot = ground.folder.plot(folder, false)?;
+        let (plot, on) = match ground.folder.plot(folder, false, Disks::Own) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => match disks {
+                Disks::Own => return Ok(()),
+                Disks::All => (ground.folder.plot(folder, false, Disks::All)?, Disks::All),
+            },
+            plot => (plot?, Disks::Own),
+        };
         for name in plot.names()? {
             let left = name.as_bytes().strip_prefix(b".");
             if let Some(left) = left.and_then(|left| left.strip_suffix(RECORD.as_bytes())) {
-                if let Some(left) = Place::new([left]) {
+                if let Some(left) = Place::new([left]).filter(|_| on == disks) {
                     let inside = folder.join(&left);
-                    found(&ground.place.join(&inside), ground.folder.plot(folder, false)?);
+                    found(&ground.place.join(&inside), ground.folder.plot(folder, false, disks)?);
                 }
             } else if let Some(inside) = Place::new([name.as_bytes()])
                 && plot.kind(&name)? == Some(FileType::Directory)
@@ -56,7 +65,7 @@ impl Streams {
         Ok(())
     }
 
-    fn take_up(&self, place: &Place, plot: Plot) {
+    fn take_up(&self, place: &Place, plot: Plot, disks: Disks) {
         if self.at(place).is_some() {
             return;
         }
@@ -64,7 +73,7 @@ impl Streams {
             Ok(Some(upload)) => Arc::new(upload),
             Ok(None) => {
                 tracing::info!("of {place} nothing had arrived: its record is removed");
-                if let Err(refused) = self.forget(place) {
+                if let Err(refused) = self.forget(place, disks) {
                     tracing::error!("cannot remove the record of {place}: {refused:?}");
                 }
                 return;
@@ -88,8 +97,9 @@ impl Streams {
                     "{place} is not whole: {bytes} of {of} bytes are kept, to go on with"
                 );
                 // One more would be in the way of those that are still to come.
-                if self.all().len() < self.most {
-                    self.open(upload);
+                let half = if disks == Disks::Own { &self.own } else { &self.far };
+                if half.all().len() < self.most {
+                    half.open(upload);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -100,8 +110,8 @@ impl Streams {
     }
 
     /// Removes a record without bytes, and bytes without a part.
-    fn forget(&self, place: &Place) -> Result<(), super::Refused> {
-        let plot = self.plot(place, false)?;
+    fn forget(&self, place: &Place, disks: Disks) -> Result<(), super::Refused> {
+        let plot = self.plot(place, false, disks)?;
         for name in hidden(place.name()) {
             clear(&plot, &name)?;
         }

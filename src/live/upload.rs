@@ -28,6 +28,8 @@ use std::{
 /// Why an upload, or a part of one, is not taken.
 #[derive(Debug)]
 pub enum Refused {
+    /// It lies on a disk that may not answer, and only others were to be waited for.
+    Elsewhere,
     /// It lies in no folder that may be written to, or the way there leads out of it.
     Forbidden,
     /// What is there is not what it is meant to go on with, or to replace.
@@ -58,6 +60,7 @@ impl From<io::Error> for Refused {
             io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Refused::Forbidden,
             io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => Refused::InTheWay,
             io::ErrorKind::WouldBlock => Refused::Busy,
+            io::ErrorKind::CrossesDevices => Refused::Elsewhere,
             _ => Refused::Io(error),
         }
     }
@@ -154,6 +157,11 @@ impl Upload {
         &self.channel
     }
 
+    /// Whether its disk may wait for another machine or another process.
+    pub fn is_remote(&self) -> bool {
+        self.channel.asset().remote()
+    }
+
     /// When it began.
     pub fn begun(&self) -> SystemTime {
         self.begun
@@ -216,13 +224,14 @@ impl Upload {
         let written = self.progress().held.end();
         let there = self.channel.file().metadata()?.len();
         let mut progress = self.progress();
-        if there < written && !progress.harmed {
-            progress.harmed = true;
+        if there < written && !std::mem::replace(&mut progress.harmed, true) {
+            drop(progress);
             self.record.void()?;
             let place = &self.place;
             tracing::error!(
                 "{place}: {there} bytes are there of {written}, another program has cut it short"
             );
+            progress = self.progress();
         }
         progress.check()
     }
@@ -261,25 +270,34 @@ impl Upload {
         if scattered || progress.slots >= MOST_SLOTS {
             return Err(Refused::Scattered);
         }
-        if known != progress.total {
-            self.record.write_head(known, self.begun, self.replaces)?;
-            progress.total = known;
-        }
-        let slot = progress.free.last().copied().unwrap_or(progress.slots);
+        let before = std::mem::replace(&mut progress.total, known);
+        let slot = progress.free.pop().unwrap_or(progress.slots);
+        progress.slots = progress.slots.max(slot + 1);
         let at = span.start;
-        self.record.begin_part(slot, at)?;
-        if progress.free.pop().is_none() {
-            progress.slots += 1;
-        }
         progress.claims.push(Claim { slot, span, written: at, synced: at });
         // While nobody else begins, leaves or finishes, who would say otherwise.
         self.channel.end(None);
         drop(progress);
+        // The disk may not answer, and others look into what is known.
+        let head = || match known == before {
+            true => Ok(()),
+            false => self.record.write_head(known, self.begun, self.replaces),
+        };
+        if let Err(error) = head().and_then(|()| self.record.begin_part(slot, at)) {
+            let mut progress = self.progress();
+            progress.total = before;
+            progress.free.push(slot);
+            progress.claims.retain(|claim| claim.slot != slot);
+            if progress.claims.is_empty() {
+                self.channel.end(Some(End::Cut));
+            }
+            return Err(error.into());
+        }
         let whole = matches!(asked, Asked::Whole(_));
         Ok(Writer { upload: self.clone(), whole, slot, start: at, at })
     }
 
-    /// If nobody has been at it for so long, nobody is expected to go on: tells the readers.
+    /// If nobody has been at it for so long, nobody is expected to go on: tells the readers. Waits for nobody.
     pub fn cut_if_idle(&self, patience: Duration) {
         let progress = self.progress();
         let idle = progress.claims.is_empty() && progress.left.elapsed() >= patience;

@@ -2,8 +2,8 @@
 //! that gave way stays on the disk, hidden beside its name, and is taken up again by who asks for it; until
 //! nobody has for so long that it is removed.
 
-use super::{Asked, Refused, Streams, Upload, upload::hidden};
-use crate::store::{plot::Plot, root::Place};
+use super::{Asked, Half, Refused, Streams, Upload, upload::hidden};
+use crate::store::{Disks, plot::Plot, root::Place};
 use std::{
     io,
     sync::Arc,
@@ -12,36 +12,37 @@ use std::{
 
 impl Streams {
     /// Closes the upload that waits longest, if as many are open as may be. Fails if none waits.
-    pub(super) fn make_room(&self) -> Result<(), Refused> {
-        let open = self.all();
+    pub(super) fn make_room(&self, half: &Half) -> Result<(), Refused> {
+        let open = half.all();
         if open.len() < self.most {
             return Ok(());
         }
         let waiting = open.iter().filter_map(|upload| Some((upload.waits_since()?, upload)));
         let (_, upload) = waiting.min_by_key(|(since, _)| *since).ok_or(Refused::TooMany)?;
         upload.let_go();
-        self.close(upload);
+        half.close(upload);
         let place = upload.place();
         tracing::info!("{place} gives way to another upload: what arrived is kept, to go on with");
         Ok(())
     }
 
     /// The upload at `place` that is open, or gave way: that one is open then. One that is all there gets its
-    /// name, unless that is still taken. Waits for the disk.
-    pub fn ask(&self, place: &Place) -> Result<Option<Arc<Upload>>, Refused> {
-        let _turn = self.turn();
-        let upload = match self.at(place) {
+    /// name, unless that is still taken. Waits for these disks.
+    pub fn ask(&self, place: &Place, disks: Disks) -> Result<Option<Arc<Upload>>, Refused> {
+        let half = self.half(place, disks)?;
+        let _turn = half.turn();
+        let upload = match half.at(place) {
             Some(upload) => upload,
             None => {
-                let Some(upload) = self.left_at(place)? else { return Ok(None) };
-                self.make_room()?;
-                self.open(upload.clone());
+                let Some(upload) = self.left_at(place, disks)? else { return Ok(None) };
+                self.make_room(half)?;
+                half.open(upload.clone());
                 upload
             }
         };
         upload.check()?;
         match upload.finish_if_whole() {
-            Ok(true) => self.close(&upload),
+            Ok(true) => half.close(&upload),
             Ok(false) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(Refused::Taken);
@@ -51,10 +52,10 @@ impl Streams {
         Ok(Some(upload))
     }
 
-    /// Removes what is there of every upload that waits and of which no byte came for as long as `keep`. Waits for
-    /// the disk.
-    pub fn expire(&self, keep: Duration) {
-        self.each_left(|place, plot| match self.expire_at(place, &plot, keep) {
+    /// Removes what is there on one kind of disks of every upload that waits and of which no byte came for as long as
+    /// `keep`. Waits for these disks.
+    pub fn expire(&self, keep: Duration, disks: Disks) {
+        self.each_left(disks, |place, plot| match self.expire_at(place, &plot, keep, disks) {
             Ok(true) => {
                 let days = keep.as_secs() / 86_400;
                 tracing::warn!(
@@ -68,9 +69,16 @@ impl Streams {
         });
     }
 
-    fn expire_at(&self, place: &Place, plot: &Plot, keep: Duration) -> io::Result<bool> {
-        let _turn = self.turn();
-        let open = self.at(place);
+    fn expire_at(
+        &self,
+        place: &Place,
+        plot: &Plot,
+        keep: Duration,
+        disks: Disks,
+    ) -> io::Result<bool> {
+        let Ok(half) = self.half(place, disks) else { return Ok(false) };
+        let _turn = half.turn();
+        let open = half.at(place);
         let is_busy = open.as_ref().is_some_and(|upload| upload.waits_since().is_none());
         let Some(newest) = hidden::newest(plot, place.name())?.filter(|_| !is_busy) else {
             return Ok(false);
@@ -80,15 +88,15 @@ impl Streams {
             return Ok(false);
         }
         match open {
-            Some(upload) => self.give_up(upload).map(|()| true),
+            Some(upload) => half.give_up(upload).map(|()| true),
             None => hidden::remove_left(plot, place.name()),
         }
     }
 
     /// What is there of an upload to `place` that gave way.
-    fn left_at(&self, place: &Place) -> Result<Option<Arc<Upload>>, Refused> {
+    fn left_at(&self, place: &Place, disks: Disks) -> Result<Option<Arc<Upload>>, Refused> {
         let left = self
-            .plot(place, false)
+            .plot(place, false, disks)
             .and_then(|plot| Ok(Upload::resume(place, plot, &self.census)?.map(Arc::new)));
         match left {
             Err(Refused::Io(error)) if is_nothing(&error) => Ok(None),
@@ -101,9 +109,10 @@ impl Streams {
         &self,
         place: &Place,
         asked: &Asked,
+        disks: Disks,
     ) -> Result<Option<Arc<Upload>>, Refused> {
         match asked {
-            Asked::Part(..) => self.left_at(place),
+            Asked::Part(..) => self.left_at(place, disks),
             Asked::Whole(_) => Ok(None),
         }
     }

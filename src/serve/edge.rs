@@ -177,7 +177,10 @@ impl Container {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::{Asked, Streams, Writer};
+    use crate::{
+        live::{Asked, Streams, Writer},
+        store::Disks,
+    };
     use std::{
         future::Future,
         pin::pin,
@@ -197,7 +200,8 @@ mod tests {
         let place = Place::new([name.as_bytes()]).unwrap();
         let ground = [(&Place::default(), folder.path())];
         let streams = Streams::new(ground, 1, Arc::default()).unwrap();
-        let mut writer = streams.write(&place, &Asked::Whole(None), || Ok(true)).unwrap();
+        let mut writer =
+            streams.write(&place, &Asked::Whole(None), Disks::Own, || Ok(true)).unwrap();
         writer.write(&mut [bytes.to_vec().into()]).unwrap();
         let runtime = Builder::new_current_thread().enable_time().max_blocking_threads(1).build();
         (folder, writer, runtime.unwrap())

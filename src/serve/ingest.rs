@@ -3,12 +3,15 @@
 mod batch;
 mod receive;
 mod told;
+mod turns;
 
-pub(super) use batch::Room;
+pub(super) use batch::Rooms;
+pub(super) use turns::Turns;
 
 use self::{
     receive::{Held, receive},
     told::{Progress, Unfit, refusal},
+    turns::place_by_place,
 };
 use super::{
     App,
@@ -19,7 +22,7 @@ use super::{
 };
 use crate::{
     config,
-    live::{Asked, Refused, Streams},
+    live::{Asked, Refused, Streams, Upload},
     pages,
     plan::{Representation, Sent, UPLOAD_OFFSET, content_type, guards_writing, lets_write, sent},
     route::{Route, Stray},
@@ -36,12 +39,12 @@ use hyper::body::Incoming;
 use std::{
     io,
     os::unix::ffi::OsStrExt,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, SystemTime},
 };
 use subtle::ConstantTimeEq;
 use tokio::{
-    task::spawn_blocking,
+    task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
 
@@ -65,21 +68,31 @@ pub(super) fn streams(config: &config::Ingest, census: &Arc<Census>) -> Result<S
 /// Makes what arrives outlast a loss of power, every now and then, on threads that may wait.
 pub(super) async fn sync(app: Arc<App>, every: Duration) {
     let mut rounds = interval(every);
+    let mut under_way: Vec<(Weak<Upload>, JoinHandle<()>)> = Vec::new();
     loop {
         rounds.tick().await;
+        // A disk that doesn't answer is asked once.
+        under_way.retain(|(_, sync)| !sync.is_finished());
         for upload in app.streams.all() {
-            spawn_blocking(move || {
-                if let Err(error) = upload.sync() {
-                    let place = upload.place();
+            let is_upload = |(other, _): &(Weak<Upload>, _)| other.as_ptr() == Arc::as_ptr(&upload);
+            if under_way.iter().any(is_upload) {
+                continue;
+            }
+            let (asked, place) = (Arc::downgrade(&upload), upload.place().clone());
+            let synced =
+                OffRuntime::start_where(upload.is_remote(), &app.far, move || upload.sync());
+            let told = tokio::spawn(async move {
+                if let Err(error) = synced.await {
                     tracing::error!("{place}: what arrived can not be kept, {error}");
                 }
             });
+            under_way.push((asked, told));
         }
     }
 }
 
-/// Removes what waits to be gone on with for longer than it is kept, on a thread that may wait.
-pub(super) async fn expire(app: Arc<App>, every: Duration) {
+/// Removes what waits on these disks to be gone on with for longer than it is kept, on a thread that may wait.
+pub(super) async fn expire(app: Arc<App>, every: Duration, disks: Disks) {
     let Some(keep) = app.config.ingest.keep else { return };
     let mut rounds = interval(every);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,7 +100,11 @@ pub(super) async fn expire(app: Arc<App>, every: Duration) {
         rounds.tick().await;
         let streams = app.streams.clone();
         // One round ends before the next begins; one that failed has said so.
-        let _ = spawn_blocking(move || streams.expire(keep)).await;
+        let expire = move || {
+            streams.expire(keep, disks);
+            Ok(())
+        };
+        let _ = OffRuntime::start_where(disks == Disks::All, &app.far, expire).await;
     }
 }
 
@@ -117,12 +134,12 @@ pub(super) async fn answer(
         Err(unfit) => return unfit.told(answer),
     };
     let (app, headers, at) = (service.app.clone(), request.headers().clone(), place.clone());
-    let preconditions_hold = move || preconditions_hold(&app, &headers, &at);
+    let preconditions_hold = move |disks| preconditions_hold(&app, &headers, &at, disks);
     let streams = service.app.streams.clone();
     if request.method() == Method::DELETE {
         let (app, at) = (service.app.clone(), place.clone());
-        let deleted = place_by_place(&service, move || {
-            let deleted = streams.delete(&at, preconditions_hold)?;
+        let deleted = place_by_place(&service, move |disks| {
+            let deleted = streams.delete(&at, disks, || preconditions_hold(disks))?;
             app.cache.forget(&at);
             Ok(deleted)
         });
@@ -136,8 +153,8 @@ pub(super) async fn answer(
         Ok(What::Write(asked)) => asked,
         Ok(What::Ask) => {
             let at = place.clone();
-            let progress = move || match streams.ask(&at) {
-                Ok(Some(_)) if !preconditions_hold()? => Err(Refused::NotThat),
+            let progress = move |disks| match streams.ask(&at, disks) {
+                Ok(Some(_)) if !preconditions_hold(disks)? => Err(Refused::NotThat),
                 asked => asked.map(|upload| upload.map(Progress::of)),
             };
             return match place_by_place(&service, progress).await {
@@ -148,10 +165,10 @@ pub(super) async fn answer(
         }
         Err(unfit) => return unfit.told(answer),
     };
-    let (opening, at, wanted) = (streams.clone(), place.clone(), asked.clone());
-    let opened = place_by_place(&service, move || {
-        let writer = opening.write(&at, &wanted, preconditions_hold);
-        writer.map(|writer| Held::new(opening, writer))
+    let (app, at, wanted) = (service.app.clone(), place.clone(), asked.clone());
+    let opened = place_by_place(&service, move |disks| {
+        let writer = app.streams.write(&at, &wanted, disks, || preconditions_hold(disks));
+        writer.map(|writer| Held::new(app.clone(), writer))
     });
     match opened.await {
         Ok(held) => receive(service, answer, held, asked, body).await,
@@ -165,19 +182,6 @@ pub(super) async fn answer(
             answer.with(CONNECTION, HeaderValue::from_static("close"))
         }
     }
-}
-
-/// Does `work`, which has to do with a place among the streams, when its turn has come; waiting for that takes no thread.
-async fn place_by_place<T: Send + 'static>(
-    service: &Service,
-    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
-) -> Result<T, Refused> {
-    let turn = service.app.placing.clone().acquire_owned().await;
-    let work = OffRuntime::start(move || {
-        let _turn = turn;
-        Ok(work())
-    });
-    work.await.map_err(Refused::Io)?
 }
 
 /// What may be done where the request is for.
@@ -238,8 +242,13 @@ fn may_write(service: &Service, request: &Request<()>) -> Result<Place, Unfit> {
     }
 }
 
-/// Whether what GET would find at `place` is what the request says that it writes over. May wait.
-fn preconditions_hold(app: &App, headers: &HeaderMap, place: &Place) -> io::Result<bool> {
+/// Whether what GET would find at `place` is what the request says that it writes over. Waits for these disks.
+fn preconditions_hold(
+    app: &App,
+    headers: &HeaderMap,
+    place: &Place,
+    disks: Disks,
+) -> io::Result<bool> {
     let now = SystemTime::now();
     if !guards_writing(headers) {
         return Ok(true);
@@ -248,7 +257,7 @@ fn preconditions_hold(app: &App, headers: &HeaderMap, place: &Place) -> io::Resu
         let stream = Representation::new(0, now, content_type(place.name())).tagged(&upload.tag());
         return Ok(lets_write(headers, Some(&stream), now));
     }
-    let there = match app.cache.find(place, Disks::All) {
+    let there = match app.cache.find(place, disks) {
         Ok(Found::File(film)) => Some(film),
         Ok(Found::Folder(_)) => None,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

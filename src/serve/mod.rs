@@ -79,10 +79,6 @@ const READING: usize = 32;
 /// length.
 const COMPOSING: usize = 2;
 
-/// Requests to write that look for their place among the streams at once. They do so one after the other, and each that
-/// waits on a thread keeps one from those who read.
-const PLACING: usize = 4;
-
 /// How often what was received is made to outlast a loss of power.
 const SYNC: Duration = Duration::from_secs(5);
 
@@ -101,8 +97,8 @@ pub struct App {
     cache: Cache<Detail>,
     indexes: Indexes,
     streams: Arc<Streams>,
-    placing: Arc<Semaphore>,
-    receiving: ingest::Room,
+    placing: ingest::Turns,
+    receiving: ingest::Rooms,
     growths: Growths,
     edges: Edges,
     denials: Denials,
@@ -133,8 +129,8 @@ impl App {
             config,
             cache,
             streams,
-            placing: Arc::new(Semaphore::new(PLACING)),
-            receiving: ingest::Room::default(),
+            placing: ingest::Turns::default(),
+            receiving: ingest::Rooms::default(),
             growths: Growths::default(),
             edges: Edges::default(),
             denials: Denials::default(),
@@ -186,7 +182,8 @@ pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Ou
     tasks.spawn(sweep(app.clone(), Disks::Own));
     tasks.spawn(sweep(app.clone(), Disks::All));
     tasks.spawn(ingest::sync(app.clone(), SYNC));
-    tasks.spawn(ingest::expire(app.clone(), EXPIRE));
+    tasks.spawn(ingest::expire(app.clone(), EXPIRE, Disks::Own));
+    tasks.spawn(ingest::expire(app.clone(), EXPIRE, Disks::All));
     shutdown.await;
     accepting.shutdown().await;
     let Some(graceful) = Arc::into_inner(graceful) else { return };

@@ -17,6 +17,8 @@ use std::{
 #[derive(Debug)]
 pub struct Opened<T> {
     pub asset: Arc<Asset>,
+    /// Whether the place is a link to it.
+    is_link: bool,
     pub detail: T,
 }
 
@@ -62,7 +64,8 @@ impl<T> Cache<T> {
     /// The asset or the folder at `place`. Waits for these disks.
     pub fn find(&self, place: &Place, disks: Disks) -> io::Result<Found<Arc<Opened<T>>>> {
         if let Some(opened) = self.open.get(place) {
-            if self.is_inside(place, &opened, disks)? {
+            if self.is_inside(place, &opened, disks)? && self.root.is_link(place)? == opened.is_link
+            {
                 return Ok(Found::File(opened));
             }
             self.open.remove(place);
@@ -72,7 +75,8 @@ impl<T> Cache<T> {
             Found::File(file) => {
                 let asset = self.share(file)?;
                 let detail = (self.describe)(place, &asset);
-                let opened = Arc::new(Opened { asset, detail });
+                let is_link = self.root.is_link(place)?;
+                let opened = Arc::new(Opened { asset, is_link, detail });
                 self.open.insert(place.clone(), opened.clone());
                 Ok(Found::File(opened))
             }
@@ -117,7 +121,7 @@ impl<T> Cache<T> {
     /// Whether the same file is at `place`, as far as the kernel knows without asking further.
     fn is_current(&self, place: &Place, opened: &Opened<T>) -> bool {
         let began = Instant::now();
-        let now = self.root.identity(place);
+        let now = self.root.identity(place, opened.is_link);
         let same = matches!(now, Ok(Some(now)) if now == *opened.asset.identity());
         if same {
             opened.asset.note_look(began);
@@ -154,7 +158,7 @@ impl<T> Cache<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::{fs, os::unix::fs::symlink};
 
     fn cache(capacity: usize) -> (tempfile::TempDir, Cache<()>) {
         let folder = tempfile::tempdir().unwrap();
@@ -194,6 +198,22 @@ mod tests {
         assert!(cache.get(&place("a")).is_none());
         let after = file(&cache, "a");
         assert_eq!((before.length(), after.length()), (4, 8));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_not_followed_by_who_may_not_wait() {
+        let (folder, cache) = cache(8);
+        let [a, b, link] = ["a", "b", "link"].map(|name| folder.path().join(name));
+        fs::write(&a, "film").unwrap();
+        symlink("a", &link).unwrap();
+        file(&cache, "link");
+        file(&cache, "a");
+        assert!(cache.get(&place("link")).is_some() && cache.get(&place("a")).is_some());
+        fs::rename(&a, &b).unwrap();
+        symlink("b", &a).unwrap();
+        assert!(cache.get(&place("a")).is_none());
+        assert_eq!(file(&cache, "a").length(), 4);
+        assert!(cache.get(&place("a")).is_some());
     }
 
     #[test]

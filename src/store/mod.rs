@@ -24,3 +24,4 @@ pub(crate) use fingerprint::Fingerprint;
 pub use identity::{Drift, Identity};
 pub use mapping::Census;
 pub use root::{Disks, Found, Root};
+pub(crate) use unhurried::Unhurried;

@@ -4,7 +4,7 @@
 
 use super::{
     identity::{WANTED, kind},
-    root::{Place, Root},
+    root::{Disks, Place, Root},
 };
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, RenameFlags},
@@ -23,35 +23,35 @@ const MOST_MADE: u32 = 64;
 pub struct Plot(OwnedFd);
 
 impl Root {
-    /// The folder at `place`; where it is missing and `make` says so, it is made, and those above it.
+    /// The folder at `place` on these disks; where it is missing and `make` says so, it is made, and those above it.
     ///
     /// Fails with `NotADirectory` where a file is in the way, with `PermissionDenied` where the way
     /// leads out of the root, with `NotFound` where it is missing, with ENAMETOOLONG where more than 64 would have
-    /// to be made, too. Waits for the disk.
-    pub fn plot(&self, place: &Place, make: bool) -> io::Result<Plot> {
-        self.plot_within(place, make, MOST_MADE)
+    /// to be made, too, with `CrossesDevices` where it lies on others. Waits for these disks.
+    pub fn plot(&self, place: &Place, make: bool, disks: Disks) -> io::Result<Plot> {
+        self.plot_within(place, make, disks, MOST_MADE)
     }
 
     /// The same, with so many of them that may be made.
-    fn plot_within(&self, place: &Place, make: bool, most: u32) -> io::Result<Plot> {
+    fn plot_within(&self, place: &Place, make: bool, disks: Disks, most: u32) -> io::Result<Plot> {
         if place.length() > LONGEST {
             return Err(Errno::NAMETOOLONG.into());
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        match self.open_at(place, flags) {
+        match self.open_on(place, flags, disks) {
             Ok(folder) => return Ok(Plot(folder)),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(error) if place.segments().next().is_none() => return Err(error),
             Err(_) => {}
         }
         let most = if make { most.checked_sub(1).ok_or(Errno::NAMETOOLONG)? } else { most };
-        let above = self.plot_within(&place.parent(), make, most)?;
+        let above = self.plot_within(&place.parent(), make, disks, most)?;
         match above.kind(place.name())? {
             None if make => match rustix::fs::mkdirat(&above.0, place.name(), Mode::from(0o777)) {
                 Ok(()) | Err(Errno::EXIST) => {
                     // What is made in it is only there after a loss of power if it is.
                     above.sync()?;
-                    Ok(Plot(self.open_at(place, flags)?))
+                    Ok(Plot(self.open_on(place, flags, disks)?))
                 }
                 Err(errno) => Err(errno.into()),
             },
@@ -65,9 +65,10 @@ impl Root {
 }
 
 impl Plot {
-    /// What the name stands for, links not followed; `None` if there is nothing.
+    /// What the name stands for, links not followed; `None` if there is nothing. What is mounted there isn't asked.
     pub fn kind(&self, name: &OsStr) -> io::Result<Option<FileType>> {
-        match rustix::fs::statx(&self.0, name, AtFlags::SYMLINK_NOFOLLOW, WANTED) {
+        let how = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
+        match rustix::fs::statx(&self.0, name, how, WANTED) {
             Ok(stat) => Ok(Some(kind(&stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
@@ -151,16 +152,19 @@ mod tests {
         symlink("..", top.join("up")).unwrap();
         symlink("there", top.join("inside")).unwrap();
         let root = Root::open(&top).unwrap();
-        root.plot(&place("there/a/b"), true).unwrap().create(OsStr::new("film")).unwrap();
+        root.plot(&place("there/a/b"), true, Disks::Own)
+            .unwrap()
+            .create(OsStr::new("film"))
+            .unwrap();
         assert!(top.join("there/a/b/film").is_file());
-        root.plot(&place("inside/c"), true).unwrap();
+        root.plot(&place("inside/c"), true, Disks::All).unwrap();
         assert!(top.join("there/c").is_dir());
-        let refused = |path| root.plot(&place(path), true).unwrap_err().kind();
+        let refused = |path| root.plot(&place(path), true, Disks::All).unwrap_err().kind();
         assert_eq!(refused("file/a"), io::ErrorKind::NotADirectory);
         assert_eq!(refused("up"), io::ErrorKind::PermissionDenied);
         assert_eq!(refused("up/new"), io::ErrorKind::PermissionDenied);
         assert!(!outside.path().join("new").exists());
-        let missing = root.plot(&place("none/a"), false).unwrap_err().kind();
+        let missing = root.plot(&place("none/a"), false, Disks::All).unwrap_err().kind();
         assert_eq!(missing, io::ErrorKind::NotFound);
         assert!(!top.join("none").exists());
     }
@@ -171,7 +175,8 @@ mod tests {
         for name in ["film", "new"] {
             fs::write(folder.path().join(name), name).unwrap();
         }
-        let plot = Root::open(folder.path()).unwrap().plot(&Place::default(), false).unwrap();
+        let plot =
+            Root::open(folder.path()).unwrap().plot(&Place::default(), false, Disks::All).unwrap();
         let [film, new, free] = ["film", "new", "free"].map(OsStr::new);
         let taken = plot.rename_new(new, film).unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
@@ -186,7 +191,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("film"), "film").unwrap();
         symlink("film", folder.path().join("link")).unwrap();
-        let plot = Root::open(folder.path()).unwrap().plot(&Place::default(), false).unwrap();
+        let plot =
+            Root::open(folder.path()).unwrap().plot(&Place::default(), false, Disks::All).unwrap();
         assert!(plot.create(OsStr::new("link")).is_err());
         assert!(plot.open(OsStr::new("link")).is_err());
         assert!(plot.remove(OsStr::new("link")).unwrap());

@@ -132,11 +132,13 @@ impl Root {
     }
 
     /// The identity of what is at `place` now, if it is a regular file. A hint for the owner of an
-    /// already opened file: links are followed wherever they lead, so it proves nothing else.
+    /// already opened file: links on the way are followed wherever they lead, so it proves nothing else. Only if it
+    /// is known to be one is a link itself followed: one that is new may lead to a disk that doesn't answer.
     ///
     /// A remote file system is not asked: it answers what it last knew.
-    pub(crate) fn identity(&self, place: &Place) -> io::Result<Option<Identity>> {
-        let how = AtFlags::STATX_DONT_SYNC;
+    pub(crate) fn identity(&self, place: &Place, is_link: bool) -> io::Result<Option<Identity>> {
+        let follow = if is_link { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+        let how = AtFlags::STATX_DONT_SYNC | follow;
         let stat = rustix::fs::statx(&self.folder, place.path(), how, WANTED)?;
         Ok((kind(&stat) == FileType::RegularFile).then(|| Identity::of(&stat)))
     }
@@ -159,6 +161,13 @@ impl Root {
         }
     }
 
+    /// Whether there is a link at `place`.
+    pub(crate) fn is_link(&self, place: &Place) -> io::Result<bool> {
+        let how = AtFlags::STATX_DONT_SYNC | AtFlags::SYMLINK_NOFOLLOW;
+        let stat = rustix::fs::statx(&self.folder, place.path(), how, WANTED)?;
+        Ok(kind(&stat) == FileType::Symlink)
+    }
+
     /// Looks at what is at `place`, links inside the root followed, without opening it.
     pub(crate) fn stat(&self, place: &Place, disks: Disks) -> io::Result<Statx> {
         let found = self.open_on(place, OFlags::PATH, disks)?;
@@ -166,11 +175,12 @@ impl Root {
         Ok(rustix::fs::statx(&found, c"", how, WANTED)?)
     }
 
-    pub(crate) fn open_at(&self, place: &Place, flags: OFlags) -> io::Result<OwnedFd> {
-        self.open_on(place, flags, Disks::All)
-    }
-
-    fn open_on(&self, place: &Place, flags: OFlags, disks: Disks) -> io::Result<OwnedFd> {
+    pub(crate) fn open_on(
+        &self,
+        place: &Place,
+        flags: OFlags,
+        disks: Disks,
+    ) -> io::Result<OwnedFd> {
         let (folder, flags) = (self.folder.as_fd(), flags | OFlags::CLOEXEC);
         let opened = match disks {
             // Only `openat2` can be told to stop before another disk is asked.

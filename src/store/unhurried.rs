@@ -1,7 +1,10 @@
 //! Letting go of what may take long to be let go of.
 
+use super::asset::is_remote;
 use std::{
+    fs::File,
     ops::Deref,
+    os::fd::AsFd,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,7 +27,17 @@ impl<T: Send + 'static> Unhurried<T> {
     pub(crate) fn new(value: T, length: u64, remote: bool) -> Unhurried<T> {
         Unhurried { value: Some(value), slow: remote || length >= LARGE, remote }
     }
+}
 
+impl Unhurried<File> {
+    /// A file of `length` bytes, wherever it lies. Waits for its disk.
+    pub(crate) fn file(file: File, length: u64) -> Unhurried<File> {
+        let remote = is_remote(file.as_fd());
+        Unhurried::new(file, length, remote)
+    }
+}
+
+impl<T: Send + 'static> Unhurried<T> {
     /// From now on its end is waited for, unless that may wait for another machine or process.
     pub(crate) fn hurry(&mut self) {
         self.slow = self.remote;

@@ -3,13 +3,14 @@
 #![allow(dead_code)] // Each test uses a part.
 
 use fuser::{
-    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
-    Generation, INodeNo, InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags, ReplyAttr,
-    ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, Request, Session,
+    BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
+    FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags,
+    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
+    ReplyOpen, ReplyStatfs, ReplyWrite, Request, Session, TimeOrNow, WriteFlags,
 };
 use rustix::mount::{UnmountFlags, unmount};
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -29,9 +30,10 @@ pub enum Question {
     Read,
     /// `flush`, of which `close(2)` waits.
     Close,
+    Write,
 }
 
-const QUESTIONS: usize = 4;
+const QUESTIONS: usize = 5;
 
 /// A value of this type says how slow a disk is.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,7 @@ impl Pace {
             Question::Open => self.open,
             Question::Read => self.read,
             Question::Close => self.close,
+            Question::Write => Duration::ZERO,
         }
     }
 }
@@ -74,16 +77,29 @@ pub struct SlowDisk {
 impl SlowDisk {
     /// Mounts `files` at the folder `at`, which is made if it isn't there.
     pub fn mount(at: impl AsRef<Path>, pace: Pace, files: &[(&str, Arc<Vec<u8>>)]) -> SlowDisk {
+        SlowDisk::with(at, pace, files, MountOption::RO)
+    }
+
+    /// The same without files, which the kernel takes for one that may be written to.
+    pub fn writable(at: impl AsRef<Path>, pace: Pace) -> SlowDisk {
+        SlowDisk::with(at, pace, &[], MountOption::RW)
+    }
+
+    fn with(
+        at: impl AsRef<Path>,
+        pace: Pace,
+        files: &[(&str, Arc<Vec<u8>>)],
+        how: MountOption,
+    ) -> SlowDisk {
         let at = at.as_ref().to_owned();
         std::fs::create_dir_all(&at).unwrap();
         let file = |(name, bytes): &(&str, Arc<Vec<u8>>)| {
-            let state = State { bytes: bytes.clone(), modified: SystemTime::now() };
-            File { name: (*name).to_owned(), state: Mutex::new(state) }
+            Arc::new(File::new(name.as_ref(), bytes.clone()))
         };
         let files = files.iter().map(file).collect();
-        let disk = Arc::new(Disk { pace, files, gates: Default::default() });
+        let disk = Arc::new(Disk { pace, files: Mutex::new(files), gates: Default::default() });
         let mut config = Config::default();
-        config.mount_options = vec![MountOption::RO, MountOption::FSName("slow".into())];
+        config.mount_options = vec![how, MountOption::FSName("slow".into())];
         let session = Session::new(Door(disk.clone()), &at, &config)
             .expect("a FUSE file system could not be mounted: this needs /dev/fuse and root");
         SlowDisk { at, disk, session: Some(session.spawn().unwrap()) }
@@ -91,7 +107,7 @@ impl SlowDisk {
 
     /// Another machine writes a whole new content to a file; nobody is told.
     pub fn rewrite(&self, name: &str, bytes: impl Into<Arc<Vec<u8>>>) {
-        let file = self.disk.files.iter().find(|file| file.name == name).unwrap();
+        let (_, file) = self.disk.named(name.as_ref()).unwrap();
         let mut state = file.state.lock().unwrap();
         let later = state.modified + Duration::from_nanos(1);
         *state = State { bytes: bytes.into(), modified: SystemTime::now().max(later) };
@@ -145,13 +161,31 @@ impl Drop for Hold {
 
 struct Disk {
     pace: Pace,
-    files: Vec<File>,
+    files: Mutex<Vec<Arc<File>>>,
     gates: [Gate; QUESTIONS],
 }
 
 struct File {
-    name: String,
+    /// Empty of one that was removed.
+    name: Mutex<OsString>,
     state: Mutex<State>,
+}
+
+impl File {
+    fn new(name: &OsStr, bytes: Arc<Vec<u8>>) -> File {
+        let state = Mutex::new(State { bytes, modified: SystemTime::now() });
+        File { name: Mutex::new(name.to_owned()), state }
+    }
+
+    fn rename(&self, to: &OsStr) {
+        *self.name.lock().unwrap() = to.to_owned();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.state.lock().unwrap();
+        change(Arc::make_mut(&mut state.bytes));
+        state.modified = SystemTime::now();
+    }
 }
 
 struct State {
@@ -201,8 +235,15 @@ impl Disk {
         });
     }
 
-    fn file(&self, inode: INodeNo) -> Option<&File> {
-        self.files.get(usize::try_from(inode.0.checked_sub(2)?).ok()?)
+    fn file(&self, inode: INodeNo) -> Option<Arc<File>> {
+        let files = self.files.lock().unwrap();
+        files.get(usize::try_from(inode.0.checked_sub(2)?).ok()?).cloned()
+    }
+
+    fn named(&self, name: &OsStr) -> Option<(INodeNo, Arc<File>)> {
+        let files = self.files.lock().unwrap();
+        let at = files.iter().position(|file| *file.name.lock().unwrap() == *name)?;
+        Some((INodeNo(at as u64 + 2), files[at].clone()))
     }
 
     fn attributes(&self, inode: INodeNo) -> Option<FileAttr> {
@@ -253,9 +294,8 @@ impl Filesystem for Door {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let name = name.to_owned();
         self.0.answer(Question::Look, move |disk| {
-            let number = disk.files.iter().position(|file| *file.name == *name);
-            let inode = number.filter(|_| parent == INodeNo::ROOT).map(|at| INodeNo(at as u64 + 2));
-            match inode.and_then(|inode| disk.attributes(inode)) {
+            let inode = disk.named(&name).filter(|_| parent == INodeNo::ROOT);
+            match inode.and_then(|(inode, _)| disk.attributes(inode)) {
                 Some(found) => reply.entry(&disk.pace.believed, &found, Generation(0)),
                 None => reply.error(Errno::ENOENT),
             }
@@ -301,6 +341,106 @@ impl Filesystem for Door {
         });
     }
 
+    fn create(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        name: &OsStr,
+        _: u32,
+        _: u32,
+        _: i32,
+        reply: ReplyCreate,
+    ) {
+        let name = name.to_owned();
+        self.0.answer(Question::Open, move |disk| {
+            let file = Arc::new(File::new(&name, Arc::default()));
+            disk.files.lock().unwrap().push(file);
+            let made = disk.named(&name).and_then(|(inode, _)| disk.attributes(inode)).unwrap();
+            let (handle, how) = (FileHandle(0), FopenFlags::empty());
+            reply.created(&disk.pace.believed, &made, Generation(0), handle, how);
+        });
+    }
+
+    fn write(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let data = data.to_owned();
+        self.0.answer(Question::Write, move |disk| {
+            let (start, end) = (offset as usize, offset as usize + data.len());
+            disk.file(inode).unwrap().change(|bytes| {
+                bytes.resize(bytes.len().max(end), 0);
+                bytes[start..end].copy_from_slice(&data);
+            });
+            reply.written(data.len() as u32);
+        });
+    }
+
+    fn setattr(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _: Option<u32>,
+        _: Option<u32>,
+        _: Option<u32>,
+        size: Option<u64>,
+        _: Option<TimeOrNow>,
+        _: Option<TimeOrNow>,
+        _: Option<SystemTime>,
+        _: Option<FileHandle>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        self.0.answer(Question::Write, move |disk| {
+            if let (Some(size), Some(file)) = (size, disk.file(inode)) {
+                file.change(|bytes| bytes.resize(size as usize, 0));
+            }
+            reply.attr(&disk.pace.believed, &disk.attributes(inode).unwrap());
+        });
+    }
+
+    fn unlink(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.to_owned();
+        self.0.answer(Question::Write, move |disk| match disk.named(&name) {
+            Some((_, file)) => {
+                file.rename(OsStr::new(""));
+                reply.ok();
+            }
+            None => reply.error(Errno::ENOENT),
+        });
+    }
+
+    fn rename(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        name: &OsStr,
+        _: INodeNo,
+        new: &OsStr,
+        _: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let (name, new) = (name.to_owned(), new.to_owned());
+        self.0.answer(Question::Write, move |disk| {
+            if let Some((_, replaced)) = disk.named(&new) {
+                replaced.rename(OsStr::new(""));
+            }
+            disk.named(&name).unwrap().1.rename(&new);
+            reply.ok();
+        });
+    }
+
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         self.0.answer(Question::Close, move |_| reply.ok());
     }
@@ -313,8 +453,10 @@ impl Filesystem for Door {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let files = self.0.files.iter().map(|file| (FileType::RegularFile, file.name.as_str()));
-        let above = [(FileType::Directory, "."), (FileType::Directory, "..")];
+        let files = self.0.files.lock().unwrap();
+        let names = files.iter().map(|file| file.name.lock().unwrap().clone());
+        let files = names.filter(|name| !name.is_empty()).map(|name| (FileType::RegularFile, name));
+        let above = [".", ".."].map(|name| (FileType::Directory, name.into()));
         for (at, (kind, name)) in above.into_iter().chain(files).enumerate().skip(offset as usize) {
             let inode = INodeNo((at as u64).max(1));
             if reply.add(inode, at as u64 + 1, kind, name) {

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::{
         live::{Asked, Streams, record::Record},
-        store::root::Place,
+        store::{Disks, root::Place},
     };
     use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
@@ -111,8 +111,8 @@ mod tests {
         let streams = Streams::new(ground, 9, Default::default()).unwrap();
         let record = folder.path().join(".film.reelmap-record");
         let part = |span| Asked::Part(span, Some(100));
-        let mut first = streams.write(&place, &part(0..10), || Ok(true)).unwrap();
-        let mut second = streams.write(&place, &part(50..60), || Ok(true)).unwrap();
+        let mut first = streams.write(&place, &part(0..10), Disks::Own, || Ok(true)).unwrap();
+        let mut second = streams.write(&place, &part(50..60), Disks::Own, || Ok(true)).unwrap();
         let upload = first.upload().clone();
         first.write(&mut ["0123".into()]).unwrap();
         upload.sync().unwrap();
@@ -136,10 +136,10 @@ mod tests {
         upload.sync().unwrap();
         assert!(streams.leave(first, true).is_err());
         assert_eq!(kept(&record), [(0, 6), (50, 54)]);
-        let mut rest = streams.write(&place, &part(10..50), || Ok(true)).unwrap();
+        let mut rest = streams.write(&place, &part(10..50), Disks::Own, || Ok(true)).unwrap();
         rest.write(&mut [vec![0; 40].into()]).unwrap();
         assert!(streams.leave(rest, true).is_err());
-        let mut last = streams.write(&place, &part(54..100), || Ok(true)).unwrap();
+        let mut last = streams.write(&place, &part(54..100), Disks::Own, || Ok(true)).unwrap();
         last.write(&mut [vec![0; 46].into()]).unwrap();
         assert!(streams.leave(last, true).is_err());
         assert!(!folder.path().join("film").exists());
@@ -152,17 +152,20 @@ mod tests {
         let ground = [(&Place::default(), folder.path())];
         let streams = Streams::new(ground, 9, Default::default()).unwrap();
         let record = folder.path().join(".film.reelmap-record");
-        let mut first = streams.write(&place, &Asked::Part(0..1, None), || Ok(true)).unwrap();
+        let mut first =
+            streams.write(&place, &Asked::Part(0..1, None), Disks::Own, || Ok(true)).unwrap();
         first.write(&mut ["x".into()]).unwrap();
         streams.leave(first, true).unwrap();
         for start in [5, 90, 7, 3] {
-            let writer =
-                streams.write(&place, &Asked::Part(start..start + 1, None), || Ok(true)).unwrap();
+            let writer = streams
+                .write(&place, &Asked::Part(start..start + 1, None), Disks::Own, || Ok(true))
+                .unwrap();
             streams.leave(writer, false).unwrap();
             assert_eq!(kept(&record), [(0, 1), (start, start)]);
         }
-        let _both = [5, 7]
-            .map(|at| streams.write(&place, &Asked::Part(at..at + 1, None), || Ok(true)).unwrap());
+        let _both = [5, 7].map(|at| {
+            streams.write(&place, &Asked::Part(at..at + 1, None), Disks::Own, || Ok(true)).unwrap()
+        });
         assert_eq!(kept(&record), [(0, 1), (5, 5), (7, 7)]);
     }
 

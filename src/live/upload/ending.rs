@@ -69,12 +69,14 @@ impl Upload {
         if let Err(error) = &outcome {
             let mut progress = self.progress();
             progress.finished = None;
-            if progress.check().is_ok() {
-                // A stream is known to be whole since it ended. Where that can't be noted, the next process takes it for cut off.
-                let _ = self.record.write_head(progress.total, self.begun, self.replaces);
-            }
             self.taken.fetch_or(error.kind() == io::ErrorKind::AlreadyExists, Relaxed);
             self.channel.end(Some(End::Cut));
+            let (total, harmed) = (progress.total, progress.harmed);
+            drop(progress);
+            if !harmed {
+                // A stream is known to be whole since it ended. Where that can't be noted, the next process takes it for cut off.
+                let _ = self.record.write_head(total, self.begun, self.replaces);
+            }
         } else {
             self.channel.end(Some(end));
         }

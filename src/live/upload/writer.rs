@@ -107,9 +107,9 @@ mod tests {
     use super::*;
     use crate::{
         live::{Asked, Streams},
-        store::root::Place,
+        store::{Disks, root::Place},
     };
-    use std::{path::Path, sync::Barrier, thread};
+    use std::{path::Path, thread};
 
     fn streams(folder: &Path) -> Streams {
         Streams::new([(&Place::default(), folder)], 9, Default::default()).unwrap()
@@ -120,41 +120,45 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
         for asked in [Asked::Whole(None), Asked::Part(0..4, Some(10))] {
-            let mut writer = streams.write(&place, &asked, || Ok(true)).unwrap();
+            let mut writer = streams.write(&place, &asked, Disks::Own, || Ok(true)).unwrap();
             writer.write(&mut ["film".into()]).unwrap();
             writer.upload().channel().file().set_len(3).unwrap();
             let error = streams.leave(writer, true).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
             assert!(!folder.path().join("film").exists());
-            assert!(streams.delete(&place, || Ok(true)).unwrap());
+            assert!(streams.delete(&place, Disks::Own, || Ok(true)).unwrap());
         }
     }
 
     #[test]
-    fn who_leaves_cuts_no_reader_off_from_who_has_begun_meanwhile() {
+    fn who_leaves_says_that_it_was_cut_off_before_another_may_begin() {
         let folder = tempfile::tempdir().unwrap();
         let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
-        let part = |at| Asked::Part(at..at + 1, Some(10));
-        let begin = |at| streams.write(&place, &part(at), || Ok(true)).unwrap();
+        let begin = |at| {
+            let part = Asked::Part(at..at + 1, Some(10));
+            streams.write(&place, &part, Disks::Own, || Ok(true)).unwrap()
+        };
         let mut first = begin(0);
         first.write(&mut ["x".into()]).unwrap();
         let upload = first.upload().clone();
-        for _ in 0..20_000 {
-            let both = Barrier::new(2);
-            let second = thread::scope(|scope| {
-                let left = scope.spawn(|| {
-                    both.wait();
-                    first.leave(false).unwrap()
-                });
-                both.wait();
-                let second = begin(5);
-                assert_eq!(left.join().unwrap(), Stored::Partly);
-                second
+        first.leave(true).unwrap();
+        for _ in 0..100 {
+            let writer = begin(5);
+            thread::scope(|scope| {
+                let readers = upload.channel().watch();
+                // While it is looked at, nothing can be said.
+                let looked_at = readers.borrow();
+                let left = scope.spawn(|| writer.leave(false));
+                for _ in 0..1000 {
+                    if let Ok(progress) = upload.progress.try_lock() {
+                        assert!(!progress.claims.is_empty(), "its readers would be cut off");
+                    }
+                    thread::yield_now();
+                }
+                drop(looked_at);
+                assert_eq!(left.join().unwrap().unwrap(), Stored::Partly);
             });
-            assert_eq!(upload.channel().state().end, None);
-            second.leave(false).unwrap();
             assert_eq!(upload.channel().state().end, Some(End::Cut));
-            first = begin(7);
         }
     }
 }

@@ -21,11 +21,24 @@ const SHORT: usize = 8 * 1024;
 
 /// A value of this type is the memory in which the bytes of all writers wait.
 #[derive(Clone, Debug)]
-pub(in crate::serve) struct Room(Arc<Semaphore>);
+pub(super) struct Room(Arc<Semaphore>);
 
 impl Default for Room {
     fn default() -> Room {
         Room(Arc::new(Semaphore::new(ROOM)))
+    }
+}
+
+/// A value of this type is that of writers to disks of this machine, and of writers to those that may not answer.
+#[derive(Debug, Default)]
+pub(in crate::serve) struct Rooms {
+    own: Room,
+    far: Room,
+}
+
+impl Rooms {
+    pub(super) fn of(&self, remote: bool) -> &Room {
+        if remote { &self.far } else { &self.own }
     }
 }
 

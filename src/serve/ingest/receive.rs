@@ -5,8 +5,8 @@ use super::{
     told::{Progress, Unfit, failed, refusal},
 };
 use crate::{
-    live::{Asked, Refused, Stored, Streams, Upload, Writer},
-    serve::{answer::Answer, body::Body, off_runtime::OffRuntime, service::Service},
+    live::{Asked, Refused, Stored, Upload, Writer},
+    serve::{App, answer::Answer, body::Body, off_runtime::OffRuntime, service::Service},
     store::root::Place,
 };
 use http::{Response, StatusCode};
@@ -15,7 +15,6 @@ use hyper::body::Incoming;
 use std::{future::pending, io, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
-    task::spawn_blocking,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -29,13 +28,18 @@ const FEWER: &str =
 /// A value of this type is a writer that leaves in any case: if the request's own task is gone, on a
 /// thread that may wait, for leaving waits for the disk.
 pub(super) struct Held {
-    streams: Arc<Streams>,
+    app: Arc<App>,
     writer: Option<Writer>,
 }
 
 impl Held {
-    pub(super) fn new(streams: Arc<Streams>, writer: Writer) -> Held {
-        Held { streams, writer: Some(writer) }
+    pub(super) fn new(app: Arc<App>, writer: Writer) -> Held {
+        Held { app, writer: Some(writer) }
+    }
+
+    /// Whether its disk may wait for another machine or another process.
+    fn is_remote(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| writer.upload().is_remote())
     }
 
     /// Where the file is to be.
@@ -47,18 +51,18 @@ impl Held {
     fn leave(mut self, clean: bool) -> io::Result<(Arc<Upload>, Stored)> {
         let Some(writer) = self.writer.take() else { return Err(io::ErrorKind::NotFound.into()) };
         let upload = writer.upload().clone();
-        Ok((upload, self.streams.leave(writer, clean)?))
+        Ok((upload, self.app.streams.leave(writer, clean)?))
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(writer) = self.writer.take() else { return };
-        let streams = self.streams.clone();
         // Where the runtime is gone, so is the process: the next one finds what was received.
         if let Ok(runtime) = Handle::try_current() {
+            let app = self.app.clone();
             runtime.spawn_blocking(move || {
-                if let Err(error) = streams.leave(writer, false) {
+                if let Err(error) = app.streams.leave(writer, false) {
                     tracing::error!("an upload that was cut off could not be kept well: {error}");
                 }
             });
@@ -70,7 +74,8 @@ impl Drop for Held {
 type Writing = OffRuntime<(Held, Batch, io::Result<()>)>;
 
 fn write(mut held: Held, mut batch: Batch) -> Writing {
-    OffRuntime::start(move || {
+    let app = held.app.clone();
+    OffRuntime::start_where(held.is_remote(), &app.far, move || {
         let Some(writer) = &mut held.writer else { return Err(io::ErrorKind::NotFound.into()) };
         let outcome = writer.write(batch.frames());
         Ok((held, batch, outcome))
@@ -99,7 +104,7 @@ pub(super) async fn receive(
     mut body: Incoming,
 ) -> Response<Body> {
     let config = &service.app.config.ingest;
-    let room = match &asked {
+    let most = match &asked {
         Asked::Whole(_) => config.most_bytes,
         Asked::Part(span, _) => span.end - span.start,
     };
@@ -108,7 +113,8 @@ pub(super) async fn receive(
         Asked::Part(..) => Unfit::new(StatusCode::BAD_REQUEST, MORE),
     };
     let place = held.place();
-    let empty = || Batch::new(&service.app.receiving);
+    let room = service.app.receiving.of(held.is_remote());
+    let empty = || Batch::new(room);
     let (mut batch, mut received) = (empty(), 0_u64);
     let (mut here, mut writing) = (Some(held), None::<Writing>);
     let (mut due, mut ended) = (None, None);
@@ -150,8 +156,8 @@ pub(super) async fn receive(
                 Ok(Some(Ok(frame))) => {
                     // Trailers say nothing that is kept.
                     let Ok(mut data) = frame.into_data() else { continue };
-                    if received + data.len() as u64 > room {
-                        data.truncate(usize::try_from(room - received).unwrap_or(0));
+                    if received + data.len() as u64 > most {
+                        data.truncate(usize::try_from(most - received).unwrap_or(0));
                         ended = Some(Ended::TooLong(over()));
                     }
                     received += data.len() as u64;
@@ -202,7 +208,7 @@ async fn conclude(
 ) -> Response<Body> {
     let clean = matches!(ended, Ended::AsItShould) && !short;
     let (place, app) = (held.place(), service.app.clone());
-    let left = OffRuntime::start(move || {
+    let left = OffRuntime::start_where(held.is_remote(), &service.app.far, move || {
         let (upload, stored) = held.leave(clean)?;
         if stored == Stored::Replaced {
             app.cache.forget(upload.place());
@@ -222,7 +228,7 @@ async fn conclude(
         tokio::spawn(async move {
             tokio::time::sleep(patience).await;
             if let Some(upload) = upload.upgrade() {
-                spawn_blocking(move || upload.cut_if_idle(patience));
+                upload.cut_if_idle(patience);
             }
         });
     }

@@ -38,18 +38,19 @@ pub(super) struct Progress {
     pub(super) upload: Arc<Upload>,
     held: Spans,
     total: Option<u64>,
+    tag: Option<String>,
 }
 
 impl Progress {
     /// May wait.
     pub(super) fn of(upload: Arc<Upload>) -> Progress {
-        let (held, total) = upload.held();
-        Progress { upload, held, total }
+        let ((held, total), tag) = (upload.held(), upload.told_tag());
+        Progress { upload, held, total, tag }
     }
 
     /// The answer that tells it.
     pub(super) fn told(self, answer: Answer, status: StatusCode) -> Response<Body> {
-        let Progress { upload, held, total } = self;
+        let Progress { upload, held, total, tag } = self;
         let complete = total.is_some_and(|total| held.prefix() >= total);
         let spans = held.iter().map(|span| format!("{}-{}", span.start, span.end - 1)).collect();
         let told = Told { length: held.prefix(), total, held: spans };
@@ -60,7 +61,7 @@ impl Progress {
         };
         let segments: Vec<_> = upload.place().segments().collect();
         let location = HeaderValue::try_from(format!("/{}", pages::href(&segments)));
-        let etag = upload.told_tag().map(|tag| HeaderValue::try_from(format!("\"{tag}\"")));
+        let etag = tag.map(|tag| HeaderValue::try_from(format!("\"{tag}\"")));
         let answer = answer
             .with(UPLOAD_OFFSET, held.prefix().into())
             .with(UPLOAD_COMPLETE, HeaderValue::from_static(if complete { "?1" } else { "?0" }))
@@ -126,6 +127,9 @@ pub(super) fn refusal(
             return answer.with(RETRY_AFTER, HeaderValue::from(COME_BACK));
         }
         Refused::Io(error) => return failed(answer, place, error),
+        Refused::Elsewhere => {
+            return failed(answer, place, &io::ErrorKind::CrossesDevices.into());
+        }
         Refused::Busy => "409 conflict: somebody is writing to it.\n",
         Refused::Overlap => {
             let text = match there {
@@ -160,6 +164,11 @@ pub(super) fn failed(answer: Answer, place: &Place, error: &io::Error) -> Respon
         let words = "409 conflict: another program has cut short what was received of it; delete it, or send all of it \
             anew.\n";
         return answer.last_words(StatusCode::CONFLICT, words);
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        tracing::error!("{place}: its disk does not answer");
+        let words = "503 service unavailable: the disk that this belongs on does not answer.\n";
+        let answer = answer.last_words(StatusCode::SERVICE_UNAVAILABLE, words);
+        return answer.with(RETRY_AFTER, HeaderValue::from(COME_BACK));
     } else if is(&[Errno::NAMETOOLONG, Errno::INVAL]) {
         StatusCode::BAD_REQUEST
     } else if is(&[Errno::ROFS, Errno::ACCESS, Errno::PERM]) {
