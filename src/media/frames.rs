@@ -56,6 +56,8 @@ pub struct Frames {
     parts: Column,
     /// For each part of the presentation, the sync sample that isn't shown and that its first frames need.
     hidden: Vec<Option<Entry>>,
+    /// Sync samples that aren't shown a second time, in the order of the file: those after them need them.
+    unseen: Vec<Entry>,
 }
 
 impl Frames {
@@ -84,6 +86,7 @@ impl Frames {
         columns.iter().map(|column| column.weight()).sum::<usize>()
             + self.ends.capacity() * size_of::<u64>()
             + self.hidden.capacity() * size_of::<Option<Entry>>()
+            + self.unseen.capacity() * size_of::<Entry>()
     }
 
     fn entry(&self, rank: usize) -> Option<Entry> {
@@ -109,6 +112,24 @@ impl Frames {
 
     /// Where a decoder starts for the frame of that rank, and whether that is after it.
     fn sync_for(&self, rank: usize) -> Option<(Entry, bool)> {
+        let shown = self.shown_sync_for(rank);
+        let unseen = if self.unseen.is_empty() { None } else { self.unseen_sync_for(rank) };
+        match (shown, unseen) {
+            (Some((sync, false)), Some(unseen)) if unseen.offset < sync.offset => shown,
+            (_, Some(unseen)) => Some((unseen, false)),
+            _ => shown,
+        }
+    }
+
+    /// The last one before it in the file that isn't shown, if it is no later.
+    fn unseen_sync_for(&self, rank: usize) -> Option<Entry> {
+        let frame = self.entry(rank)?;
+        let before = self.unseen.partition_point(|sync| sync.offset <= frame.offset);
+        let near = self.unseen.get(before.saturating_sub(WINDOW)..before)?;
+        near.iter().rev().find(|sync| sync.ticks <= frame.ticks).copied()
+    }
+
+    fn shown_sync_for(&self, rank: usize) -> Option<(Entry, bool)> {
         let before = self.syncs.count_up_to(i64::try_from(rank).ok()?);
         let part = self.part_of(rank);
         let of_part = |at: usize| {
@@ -206,6 +227,8 @@ pub struct Builder {
     block_end: u64,
     /// The most heap bytes that may be held.
     room: usize,
+    /// The last sample was one that isn't shown.
+    repeats: bool,
 }
 
 /// The table would not fit the room it was given.
@@ -224,6 +247,7 @@ impl Builder {
             ends: Vec::new(),
             parts: Column::level(),
             hidden: Vec::new(),
+            unseen: Vec::new(),
         };
         Builder {
             frames,
@@ -233,13 +257,26 @@ impl Builder {
             several: parts > 1,
             block_end: 0,
             room,
+            repeats: false,
         }
+    }
+
+    /// Takes a sync sample that isn't shown, since its time was shown already: where those after it start. Of several in a
+    /// row the last one counts.
+    pub fn push_unseen(&mut self, entry: Entry) {
+        let unseen = &mut self.frames.unseen;
+        if self.repeats || unseen.last().is_some_and(|last| last.offset >= entry.offset) {
+            unseen.pop();
+        }
+        unseen.push(entry);
+        self.repeats = true;
     }
 
     /// Takes the next sample in decode order. Of two at the same time that of the later part is shown later; of one
     /// part, the later one.
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<(), TooLarge> {
+        self.repeats = false;
         // Few places back, if any: those that are shown later make room one by one.
         let mut place = self.pending.len();
         self.pending.push(entry);
@@ -337,6 +374,7 @@ impl Builder {
         drop(syncs);
         let mut builder =
             Builder::new(self.frames.scale, self.room, if self.several { 2 } else { 1 });
+        builder.frames.unseen.clone_from(&self.frames.unseen);
         drop(self.frames);
         entries.sort_by_key(Entry::order);
         builder.append(&entries);
@@ -348,7 +386,7 @@ impl Frames {
     /// Moves every frame by that many ticks.
     pub fn shift(&mut self, by: i64) {
         self.times.shift(by);
-        for sync in self.hidden.iter_mut().flatten() {
+        for sync in self.hidden.iter_mut().flatten().chain(&mut self.unseen) {
             sync.ticks = sync.ticks.saturating_add(by);
         }
     }

@@ -269,11 +269,12 @@ impl Fragments {
                     offset,
                     size,
                     sync: self.audio || its_flags & NOT_SYNC == 0,
+                    // Fragments may overlap: what was there already is not shown a second time.
+                    unseen: before.is_some_and(|before| self.decode <= before),
                 };
-                // Fragments may overlap: what was there already is not shown a second time.
-                match before.is_none_or(|before| self.decode > before) {
-                    true => to.take(raw)?,
-                    false => to.count(offset)?,
+                match raw.unseen && !raw.sync {
+                    true => to.count(offset)?,
+                    false => to.take(raw)?,
                 }
                 self.last = Some(self.decode);
                 self.decode = self.decode.saturating_add(duration.into());

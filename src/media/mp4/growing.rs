@@ -63,7 +63,9 @@ struct Waiting {
 impl Taker for Waiting {
     fn take(&mut self, raw: Raw) -> Result<(), Error> {
         self.count(raw.offset)?;
-        self.ahead = self.ahead.min(raw.time.saturating_sub(raw.decode));
+        if !raw.unseen {
+            self.ahead = self.ahead.min(raw.time.saturating_sub(raw.decode));
+        }
         self.samples.push_back(raw);
         Ok(())
     }
@@ -197,7 +199,8 @@ impl Film {
 
     fn so_far(&self, brand: &Option<String>) -> Result<Option<(Listed, Time)>, Error> {
         let waiting = &self.waiting;
-        let next = waiting.samples.front().map_or(self.fragments.decode(), |raw| raw.decode);
+        let first = waiting.samples.iter().find(|raw| !raw.unseen);
+        let next = first.map_or(self.fragments.decode(), |raw| raw.decode);
         let end = self.shown.shown_at(next.saturating_add(waiting.ahead));
         let frames = self.shown.so_far(end)?;
         let Some(last) = frames.times().last() else { return Ok(None) };

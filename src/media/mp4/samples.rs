@@ -22,6 +22,8 @@ pub struct Raw {
     pub offset: u64,
     pub size: u32,
     pub sync: bool,
+    /// It is not shown, since another was at its time: a sync sample that those after it need.
+    pub unseen: bool,
 }
 
 /// Who takes samples in decode order.
@@ -123,7 +125,7 @@ impl<'a> Samples<'a> {
         let decode = self.decode;
         self.decode = decode.saturating_add(duration);
         self.number += 1;
-        Ok(Some(Raw { decode, time, duration, offset, size, sync }))
+        Ok(Some(Raw { decode, time, duration, offset, size, sync, unseen: false }))
     }
 
     fn next_packed(&mut self, packing: Packing) -> Result<Option<Raw>, Error> {
@@ -136,7 +138,7 @@ impl<'a> Samples<'a> {
         self.decode = decode.saturating_add(duration);
         self.number += u64::from(moments);
         let size = packing.bytes_of(moments);
-        Ok(Some(Raw { decode, time: decode, duration, offset, size, sync: true }))
+        Ok(Some(Raw { decode, time: decode, duration, offset, size, sync: true, unseen: false }))
     }
 
     /// The last run goes on for as long as there are samples.

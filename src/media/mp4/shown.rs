@@ -145,6 +145,10 @@ impl Shown {
             return Ok(());
         }
         let room = u32::try_from(self.length - raw.offset).unwrap_or(u32::MAX);
+        if raw.unseen {
+            self.take_unseen(raw, room);
+            return Ok(());
+        }
         for (index, part) in self.parts.iter_mut().enumerate() {
             let edit = part.edit;
             let mut entry = Entry {
@@ -176,6 +180,21 @@ impl Shown {
             }
         }
         Ok(())
+    }
+
+    #[cold]
+    fn take_unseen(&mut self, raw: Raw, room: u32) {
+        let mut parts = self.parts.iter().zip(0..);
+        if let Some((part, index)) = parts.find(|(part, _)| part.edit.shows(raw.time)) {
+            let shift = part.edit.start.saturating_sub(part.edit.media);
+            self.builder.push_unseen(Entry {
+                ticks: raw.time.saturating_add(part.shift.unwrap_or(shift)),
+                offset: raw.offset,
+                size: raw.size.min(room),
+                sync: true,
+                part: index,
+            });
+        }
     }
 
     /// Where decoders start for the first frames of each part.

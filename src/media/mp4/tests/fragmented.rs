@@ -69,6 +69,11 @@ fn what_overlaps_is_shown_once() {
     let again = fragment(&[BASE_IS_MOOF, 1], Some(20), 3);
     let bytes = [empty(), fragment(&[BASE_IS_MOOF, 1], Some(0), 4), again].concat();
     assert_eq!(times(&bytes), [0, 10, 20, 30, 40]);
+    // Those of the second fragment need its own sync sample, though that is not shown.
+    assert_eq!(at(&bytes, 30), (3, 0, false));
+    assert_eq!(at(&bytes, 45), (4, 20, false));
+    let sync = index(&bytes).find(&bytes, Time::new(45, 100)).unwrap().unwrap().sync;
+    assert_eq!(sync.span.start, bytes.len() as u64 - 15);
 }
 
 #[test]
