@@ -227,8 +227,8 @@ pub struct Builder {
     block_end: u64,
     /// The most heap bytes that may be held.
     room: usize,
-    /// The last sample was one that isn't shown.
-    repeats: bool,
+    /// How many samples had been taken when the last one came that isn't shown.
+    taken_before_unseen: usize,
 }
 
 /// The table would not fit the room it was given.
@@ -257,26 +257,27 @@ impl Builder {
             several: parts > 1,
             block_end: 0,
             room,
-            repeats: false,
+            taken_before_unseen: usize::MAX,
         }
     }
 
     /// Takes a sync sample that isn't shown, since its time was shown already: where those after it start. Of several in a
     /// row the last one counts.
     pub fn push_unseen(&mut self, entry: Entry) {
+        let taken = self.frames.len() + self.pending.len();
         let unseen = &mut self.frames.unseen;
-        if self.repeats || unseen.last().is_some_and(|last| last.offset >= entry.offset) {
+        let repeats = self.taken_before_unseen == taken;
+        if repeats || unseen.last().is_some_and(|last| last.offset >= entry.offset) {
             unseen.pop();
         }
         unseen.push(entry);
-        self.repeats = true;
+        self.taken_before_unseen = taken;
     }
 
     /// Takes the next sample in decode order. Of two at the same time that of the later part is shown later; of one
     /// part, the later one.
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<(), TooLarge> {
-        self.repeats = false;
         // Few places back, if any: those that are shown later make room one by one.
         let mut place = self.pending.len();
         self.pending.push(entry);

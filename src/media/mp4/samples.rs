@@ -96,22 +96,28 @@ impl<'a> Samples<'a> {
         }))
     }
 
-    /// The next sample; none after the last one that the tables place.
-    #[inline(always)]
+    /// The next sample that is shown; none after the last one that the tables place.
     pub fn next(&mut self) -> Result<Option<Raw>, Error> {
         loop {
-            let next = match self.packed {
-                Some(packing) => self.next_packed(packing)?,
-                None => self.next_single()?,
-            };
-            if next.is_none() || !self.chunks.other {
+            let next = self.step()?;
+            if next.is_none() || !self.is_other() {
                 return Ok(next);
             }
         }
     }
 
+    /// Whether the sample that was stepped to is of another codec's sample entry, and isn't shown.
     #[inline(always)]
-    fn next_single(&mut self) -> Result<Option<Raw>, Error> {
+    pub fn is_other(&self) -> bool {
+        self.chunks.other
+    }
+
+    /// Steps to the next sample, shown or not.
+    #[inline(always)]
+    pub fn step(&mut self) -> Result<Option<Raw>, Error> {
+        if let Some(packing) = self.packed {
+            return self.next_packed(packing);
+        }
         if self.number >= self.count {
             return Ok(None);
         }
@@ -144,11 +150,19 @@ impl<'a> Samples<'a> {
     /// The last run goes on for as long as there are samples.
     #[inline]
     fn duration(&mut self) -> Result<i64, Error> {
-        if self.times.left == 0 && self.times.next_run()? {
+        if self.times.left == 0 && !self.next_step()? {
+            return Ok(self.step);
+        }
+        self.times.left -= 1;
+        Ok(self.step)
+    }
+
+    fn next_step(&mut self) -> Result<bool, Error> {
+        let has = self.times.next_run()?;
+        if has {
             self.step = self.steps.step(self.times.left, self.times.value);
         }
-        self.times.left = self.times.left.saturating_sub(1);
-        Ok(self.step)
+        Ok(has)
     }
 
     #[inline]

@@ -97,8 +97,10 @@ impl Shown {
         tables: &Tables,
     ) -> Result<Option<i64>, Error> {
         let Some(mut samples) = Samples::new(source, tables)? else { return Ok(Some(0)) };
-        while let Some(raw) = samples.next()? {
-            self.take(raw)?;
+        while let Some(raw) = samples.step()? {
+            if !samples.is_other() {
+                self.take(raw)?;
+            }
             if self.taken.is_multiple_of(BETWEEN_CHECKS) {
                 source.check()?;
             }
