@@ -91,20 +91,27 @@ pub(super) async fn sync(app: Arc<App>, every: Duration) {
     }
 }
 
-/// Removes what waits on these disks to be gone on with for longer than it is kept, on a thread that may wait.
-pub(super) async fn expire(app: Arc<App>, every: Duration, disks: Disks) {
+/// Removes what waits to be gone on with for longer than it is kept, on a thread that may wait.
+pub(super) async fn expire(app: Arc<App>, every: Duration) {
     let Some(keep) = app.config.ingest.keep else { return };
     let mut rounds = interval(every);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut far: Option<JoinHandle<_>> = None;
     loop {
         rounds.tick().await;
-        let streams = app.streams.clone();
-        // One round ends before the next begins; one that failed has said so.
-        let expire = move || {
-            streams.expire(keep, disks);
-            Ok(())
+        let expire = |disks| {
+            let streams = app.streams.clone();
+            move || {
+                streams.expire(keep, disks);
+                Ok(())
+            }
         };
-        let _ = OffRuntime::start_where(disks == Disks::All, &app.far, expire).await;
+        // One round ends before the next begins; one that failed has said so.
+        let _ = OffRuntime::start(expire(Disks::Own)).await;
+        // That of disks that don't answer may never end.
+        if far.as_ref().is_none_or(JoinHandle::is_finished) {
+            far = Some(tokio::spawn(OffRuntime::start_far(&app.far, expire(Disks::All))));
+        }
     }
 }
 

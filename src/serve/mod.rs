@@ -182,8 +182,7 @@ pub async fn run(listeners: Vec<TcpListener>, app: App, shutdown: impl Future<Ou
     tasks.spawn(sweep(app.clone(), Disks::Own));
     tasks.spawn(sweep(app.clone(), Disks::All));
     tasks.spawn(ingest::sync(app.clone(), SYNC));
-    tasks.spawn(ingest::expire(app.clone(), EXPIRE, Disks::Own));
-    tasks.spawn(ingest::expire(app.clone(), EXPIRE, Disks::All));
+    tasks.spawn(ingest::expire(app.clone(), EXPIRE));
     shutdown.await;
     accepting.shutdown().await;
     let Some(graceful) = Arc::into_inner(graceful) else { return };
