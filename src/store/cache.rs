@@ -158,6 +158,7 @@ impl<T> Cache<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::is_held;
     use std::{fs, os::unix::fs::symlink};
 
     fn cache(capacity: usize) -> (tempfile::TempDir, Cache<()>) {
@@ -226,14 +227,6 @@ mod tests {
         assert!(cache.census().mappings() <= 4, "{} mapped", cache.census().mappings());
     }
 
-    /// Whether this process holds the file, open or mapped.
-    fn is_held(name: &str) -> bool {
-        let maps = fs::read_to_string("/proc/self/maps").unwrap();
-        let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
-        let mut open = open.filter_map(|fd| fs::read_link(fd.path()).ok());
-        maps.contains(name) || open.any(|path| path.to_string_lossy().contains(name))
-    }
-
     #[test]
     fn what_is_forgotten_is_let_go_of_at_once_unless_it_is_read() {
         let (folder, cache) = cache(4);
@@ -241,18 +234,17 @@ mod tests {
             let film = folder.path().join(name);
             fs::File::create(&film).unwrap().set_len(length).unwrap();
             fs::hard_link(&film, folder.path().join("other")).unwrap();
-            let path = film.to_str().unwrap();
             for _ in 0..50 {
                 file(&cache, name);
                 file(&cache, "other");
-                assert!(is_held(path));
+                assert!(is_held(&film));
                 cache.forget(&place(name));
-                assert!(!is_held(path), "{name}");
+                assert!(!is_held(&film), "{name}");
             }
             let read = file(&cache, name);
             fs::remove_file(&film).unwrap();
             cache.forget(&place(name));
-            assert!(cache.get(&place(name)).is_none() && is_held(path));
+            assert!(cache.get(&place(name)).is_none() && is_held(&film));
             let slice = read.slice(0..4).unwrap();
             cache.forget(&place(name));
             drop(read);

@@ -25,3 +25,13 @@ pub use identity::{Drift, Identity};
 pub use mapping::Census;
 pub use root::{Disks, Found, Root};
 pub(crate) use unhurried::Unhurried;
+
+/// Whether this process holds the file that is or was there, open or mapped.
+#[cfg(test)]
+pub(crate) fn is_held(path: &std::path::Path) -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+    let mut open = open.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    let name = path.to_str().unwrap();
+    maps.contains(name) || open.any(|path| path.to_string_lossy().contains(name))
+}

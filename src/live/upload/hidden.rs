@@ -182,9 +182,8 @@ fn nonsense(what: String) -> io::Error {
 mod tests {
     use crate::{
         live::{Asked, Streams},
-        store::{Disks, root::Place},
+        store::{Disks, is_held, root::Place},
     };
-    use std::fs;
 
     #[test]
     fn what_is_given_up_is_let_go_of_when_that_is_said() {
@@ -193,21 +192,14 @@ mod tests {
         let ground = [(&Place::default(), folder.path())];
         let streams = Streams::new(ground, 9, Default::default()).unwrap();
         let path = folder.path().join(".film.reelmap");
-        let is_held = || {
-            let maps = fs::read_to_string("/proc/self/maps").unwrap();
-            let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
-            let mut open = open.filter_map(|fd| fs::read_link(fd.path()).ok());
-            let name = path.to_str().unwrap();
-            maps.contains(name) || open.any(|path| path.to_string_lossy().contains(name))
-        };
         for _ in 0..50 {
             let part = Asked::Part(0..4, Some(10));
             let mut writer = streams.write(&place, &part, Disks::Own, || Ok(true)).unwrap();
             writer.write(&mut ["film".into()]).unwrap();
             streams.leave(writer, true).unwrap();
-            assert!(is_held());
+            assert!(is_held(&path));
             assert!(streams.delete(&place, Disks::Own, || Ok(true)).unwrap());
-            assert!(!is_held());
+            assert!(!is_held(&path));
         }
     }
 }

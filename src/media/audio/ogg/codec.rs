@@ -12,32 +12,21 @@ pub struct Sound {
     pub channels: u16,
     /// Samples before time zero: decoded, and not heard.
     pub skip: i64,
-    kind: Kind,
-}
-
-enum Kind {
-    Opus,
-    Vorbis { blocks: [i64; 2] },
-    Flac,
 }
 
 /// What a stream's first packet says, if it is of sound that is read here. Pictures are not: then the file is of no kind
 /// that is known.
-pub fn sound(packet: &[u8]) -> Result<Option<Sound>, Error> {
+pub fn sound(packet: &[u8]) -> Result<Option<(Sound, Codec)>, Error> {
     let byte = |at: usize| packet.get(at).copied();
     let word = |at: usize| packet.get(at..)?.first_chunk().map(|&four| u32::from_le_bytes(four));
-    let of = |codec, rate, channels: u8, skip, kind| Sound {
-        codec,
-        rate,
-        channels: channels.into(),
-        skip,
-        kind,
+    let of = |name, rate, channels: u8, skip, codec| {
+        (Sound { codec: name, rate, channels: channels.into(), skip }, codec)
     };
     if packet.starts_with(b"OpusHead") {
         // Ticks of 48,000 a second, whatever the rate was before (RFC 7845 §4).
         let skip = byte(10).zip(byte(11)).map(|(low, high)| i64::from(high) << 8 | i64::from(low));
         let head = byte(9).zip(skip);
-        return Ok(head.map(|(channels, skip)| of("opus", 48_000, channels, skip, Kind::Opus)));
+        return Ok(head.map(|(channels, skip)| of("opus", 48_000, channels, skip, Codec::Opus)));
     }
     if packet.starts_with(b"\x01vorbis") {
         // Vorbis I §4.2.2.
@@ -45,7 +34,8 @@ pub fn sound(packet: &[u8]) -> Result<Option<Sound>, Error> {
             return Ok(None);
         };
         let blocks = [1 << (sizes & 15), 1 << (sizes >> 4)];
-        return Ok((rate > 0).then(|| of("vorbis", rate, channels, 0, Kind::Vorbis { blocks })));
+        let codec = Codec::Vorbis { blocks, modes: None, previous: None };
+        return Ok((rate > 0).then(|| of("vorbis", rate, channels, 0, codec)));
     }
     if packet.starts_with(b"\x7FFLAC") {
         // The stream's description stands behind the mapping's nine bytes, `fLaC` and a block's header of four.
@@ -54,7 +44,7 @@ pub fn sound(packet: &[u8]) -> Result<Option<Sound>, Error> {
         };
         let rate = u32::from(first) << 12 | u32::from(second) << 4 | u32::from(third >> 4);
         let channels = (third >> 1 & 7) + 1;
-        return Ok((rate > 0).then(|| of("flac", rate, channels, 0, Kind::Flac)));
+        return Ok((rate > 0).then(|| of("flac", rate, channels, 0, Codec::Flac)));
     }
     let pictures: [&[u8]; 4] = [b"\x80theora", b"OVP80", b"BBCD", b"\x01video"];
     let shown = pictures.iter().any(|mark| packet.starts_with(mark));
@@ -76,14 +66,6 @@ pub struct Modes {
 }
 
 impl Codec {
-    pub fn of(sound: &Sound) -> Codec {
-        match sound.kind {
-            Kind::Opus => Codec::Opus,
-            Kind::Vorbis { blocks } => Codec::Vorbis { blocks, modes: None, previous: None },
-            Kind::Flac => Codec::Flac,
-        }
-    }
-
     /// Whether all headers have come that lengths depend on.
     pub fn is_told(&self) -> bool {
         !matches!(self, Codec::Vorbis { modes: None, .. })

@@ -28,16 +28,16 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     while let Some(start) = next_page(source, at, &mut page)? {
         at = page.end;
         if page.flags & FIRST != 0 {
-            if walk.as_ref().is_some_and(|walk: &Walk| walk.heard()) {
+            if walk.as_ref().is_some_and(|walk: &Walk| walk.heard) {
                 return Err(Error::broken(
                     start,
                     "another stream follows: chained Ogg is not read",
                 ));
             }
             let sound = codec::sound(page.body())?;
-            if let (None, Some(sound)) = (main, sound) {
+            if let (None, Some((sound, codec))) = (main, sound) {
                 main = Some(page.serial);
-                walk = Some(Walk::of(sound));
+                walk = Some(Walk::of(sound, codec));
             }
         }
         if let Some(walk) = walk.as_mut().filter(|_| main == Some(page.serial)) {
@@ -64,13 +64,14 @@ struct Walk {
     /// When the last packet of the page before ended, by what that page says.
     edge: Option<i64>,
     length: i64,
+    /// Packets of sound were met, and not only headers.
     heard: bool,
 }
 
 impl Walk {
-    fn of(sound: Sound) -> Walk {
+    fn of(sound: Sound, codec: Codec) -> Walk {
         Walk {
-            codec: Codec::of(&sound),
+            codec,
             builder: Builder::new(sound.rate, ROOM, 1),
             sound,
             begun: None,
@@ -79,11 +80,6 @@ impl Walk {
             length: 0,
             heard: false,
         }
-    }
-
-    /// Whether packets of sound were met, and not only headers.
-    fn heard(&self) -> bool {
-        self.heard
     }
 
     fn take(&mut self, page: &Page, start: u64) -> Result<(), Error> {

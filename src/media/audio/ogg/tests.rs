@@ -103,7 +103,7 @@ fn what_is_not_sound_of_one_stream_is_refused() {
 
 /// The codec of a stream that begins with that packet.
 fn codec(first: &[u8]) -> Codec {
-    Codec::of(&sound(first).unwrap().unwrap())
+    sound(first).unwrap().unwrap().1
 }
 
 #[test]
