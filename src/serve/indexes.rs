@@ -234,7 +234,9 @@ async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<M
             })
         };
         let turn = || turn_unless_left(&app, &asset, &tell, turns.clone());
-        let Some(read) = in_turns(asset.remote(), &app.far, turn, read).await else { return };
+        let Some(read) = in_turns(asset.remote(), &app.threads.far, turn, read).await else {
+            return;
+        };
         made = read.unwrap_or_else(|error| Err(unreadable(error)));
         if !made.as_ref().is_err_and(NoIndex::ran_out_of_time) {
             break;
@@ -359,7 +361,7 @@ pub(super) async fn look_by_turns<T: Send + 'static, L>(
 where
     L: FnMut() -> Step<Result<T, NoIndex>> + Send + 'static,
 {
-    let (remote, far) = (asset.remote(), &app.far);
+    let (remote, far) = (asset.remote(), &app.threads.far);
     let [(tries, short), (turns, long)] = app.indexes.turns.to_ask(asset, &indexed.turns);
     let turn = || async { tries.clone().acquire_owned().await.ok() };
     let Some(told) = in_turns(remote, far, turn, look(short)).await else {

@@ -79,8 +79,8 @@ pub(super) async fn sync(app: Arc<App>, every: Duration) {
                 continue;
             }
             let (asked, place) = (Arc::downgrade(&upload), upload.place().clone());
-            let synced =
-                OffRuntime::start_where(upload.is_remote(), &app.far, move || upload.sync());
+            let share = app.threads.keeping(upload.is_remote());
+            let synced = OffRuntime::start_within(share, move || upload.sync());
             let told = tokio::spawn(async move {
                 if let Err(error) = synced.await {
                     tracing::error!("{place}: what arrived can not be kept, {error}");
@@ -110,7 +110,8 @@ pub(super) async fn expire(app: Arc<App>, every: Duration) {
         let _ = OffRuntime::start(expire(Disks::Own)).await;
         // That of disks that don't answer may never end.
         if far.as_ref().is_none_or(JoinHandle::is_finished) {
-            far = Some(tokio::spawn(OffRuntime::start_far(&app.far, expire(Disks::All))));
+            far =
+                Some(tokio::spawn(OffRuntime::start_within(&app.threads.far, expire(Disks::All))));
         }
     }
 }

@@ -34,7 +34,7 @@ use self::{
     growth::Growths,
     indexes::Indexes,
     ledger::Ledger,
-    off_runtime::{Far, OffRuntime},
+    off_runtime::{OffRuntime, Threads},
     refusal::Refusing,
     service::{Detail, Service},
     transport::{Sockets, Transport},
@@ -106,7 +106,7 @@ pub struct App {
     metrics: Metrics,
     access_log: AccessLog,
     sockets: Sockets,
-    far: Far,
+    threads: Threads,
     /// Tells those who receive that the server ends.
     stopping: watch::Sender<bool>,
     /// Permits for the listings of folders on the root's own disk, and of others, which may not answer.
@@ -137,7 +137,7 @@ impl App {
             metrics: Metrics::default(),
             access_log,
             sockets: Sockets::open(),
-            far: Far::default(),
+            threads: Threads::default(),
             stopping: watch::Sender::new(false),
             own_listings: Listings::default(),
             other_listings: Listings::default(),
@@ -324,7 +324,7 @@ async fn sweep(app: Arc<App>, disks: Disks) {
     loop {
         rounds.tick().await;
         let sweeping = app.clone();
-        let swept = OffRuntime::start_where(disks == Disks::All, &app.far, move || {
+        let swept = OffRuntime::start_where(disks == Disks::All, &app.threads.far, move || {
             let app = sweeping;
             app.cache.sweep(disks);
             app.edges.sweep(&app);

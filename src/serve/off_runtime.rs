@@ -14,11 +14,16 @@ use tokio::{
 };
 
 /// How many threads of the runtime may wait for disks at once.
-pub const WAITING_THREADS: usize = 128;
+pub const WAITING_THREADS: usize = 192;
 
 /// How many of them may wait for disks that may never answer. The rest is always there for those of this
 /// machine.
-const FAR: usize = WAITING_THREADS / 2;
+const FAR: usize = 64;
+
+/// How many of them may write to those of this machine, and how many may wait until these keep what was written
+/// (`fsync(2)`). A disk that takes nothing for a while can be read all the same: the rest is there for that.
+const WRITING: usize = 32;
+const KEEPING: usize = 64;
 
 /// How far a thread that waits for disks goes behind one that serves, where both want the processor (`nice(2)`).
 const BEHIND: i32 = 5;
@@ -39,12 +44,38 @@ fn begin<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHa
     })
 }
 
-/// A value of this type lets so much work begin at once that may wait for another machine or another process.
-pub(super) struct Far(Arc<Semaphore>);
+/// A value of this type lets so much work of one kind begin at once.
+pub(super) struct Share(Arc<Semaphore>);
 
-impl Default for Far {
-    fn default() -> Far {
-        Far(Arc::new(Semaphore::new(FAR)))
+impl Share {
+    fn of(threads: usize) -> Share {
+        Share(Arc::new(Semaphore::new(threads)))
+    }
+}
+
+/// A value of this type is what each kind of work may have of the threads that wait for disks.
+pub(super) struct Threads {
+    /// What may wait for another machine or another process.
+    pub(super) far: Share,
+    writing: Share,
+    keeping: Share,
+}
+
+impl Default for Threads {
+    fn default() -> Threads {
+        Threads { far: Share::of(FAR), writing: Share::of(WRITING), keeping: Share::of(KEEPING) }
+    }
+}
+
+impl Threads {
+    /// For what writes to a disk, which may be a remote one.
+    pub(super) fn writing(&self, remote: bool) -> &Share {
+        if remote { &self.far } else { &self.writing }
+    }
+
+    /// For what waits until such a disk keeps what was written.
+    pub(super) fn keeping(&self, remote: bool) -> &Share {
+        if remote { &self.far } else { &self.keeping }
     }
 }
 
@@ -61,13 +92,13 @@ impl<T: Send + 'static> OffRuntime<T> {
         OffRuntime::Begun(begin(work))
     }
 
-    /// Work that may wait for another machine or another process: begun when little of its kind waits.
+    /// Work of which only so much may wait: begun when little of its kind does.
     #[expect(clippy::async_yields_async, reason = "the two are waited for one after the other")]
-    pub(super) fn start_far(
-        far: &Far,
+    pub(super) fn start_within(
+        share: &Share,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> OffRuntime<T> {
-        let permit = far.0.clone().acquire_owned();
+        let permit = share.0.clone().acquire_owned();
         OffRuntime::Queued(Box::pin(async move {
             let permit = permit.await;
             begin(move || {
@@ -77,13 +108,13 @@ impl<T: Send + 'static> OffRuntime<T> {
         }))
     }
 
-    /// One or the other.
+    /// Work that looks or reads, where another machine or another process may have to answer or not.
     pub(super) fn start_where(
         remote: bool,
-        far: &Far,
+        far: &Share,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> OffRuntime<T> {
-        if remote { OffRuntime::start_far(far, work) } else { OffRuntime::start(work) }
+        if remote { OffRuntime::start_within(far, work) } else { OffRuntime::start(work) }
     }
 }
 
@@ -117,7 +148,39 @@ impl<T> Drop for OffRuntime<T> {
 mod tests {
     use super::*;
     use rustix::process::getpriority_process;
-    use tokio::runtime::Builder;
+    use std::{sync::RwLock, time::Duration};
+    use tokio::{runtime::Builder, task::yield_now, time::timeout};
+
+    /// How long a test waits for a thread: far more than that takes.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn who_reads_has_a_thread_whatever_disks_answer_nothing_and_take_nothing() {
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_time().max_blocking_threads(WAITING_THREADS).build().unwrap();
+        let threads = Threads::default();
+        let shares = [false, true].map(|remote| [threads.writing(remote), threads.keeping(remote)]);
+        let disk = Arc::new(RwLock::new(()));
+        let hold = disk.write().unwrap();
+        let read = runtime.block_on(async {
+            for share in shares.concat() {
+                for _ in 0..2 * WAITING_THREADS {
+                    let disk = disk.clone();
+                    let work = OffRuntime::start_within(share, move || {
+                        drop(disk.read());
+                        Ok(())
+                    });
+                    tokio::spawn(work);
+                }
+            }
+            while shares.iter().flatten().any(|share| share.0.available_permits() > 0) {
+                yield_now().await;
+            }
+            timeout(PATIENCE, OffRuntime::start(|| Ok(()))).await
+        });
+        drop(hold);
+        assert!(read.is_ok(), "all threads wait");
+    }
 
     #[test]
     fn who_waits_for_disks_goes_behind_who_serves() {

@@ -251,7 +251,7 @@ impl Service {
     ) -> OffRuntime<T> {
         let app = self.app.clone();
         let far = disks == Disks::All;
-        OffRuntime::start_where(far, &self.app.far, move || look(&app, disks))
+        OffRuntime::start_where(far, &self.app.threads.far, move || look(&app, disks))
     }
 
     async fn find(

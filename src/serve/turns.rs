@@ -1,7 +1,7 @@
 //! How many films are looked through at once for their times, and for how long. All get a short try at first; those
 //! that it does not suffice for wait for one of few long turns, so that a costly film holds up none but its like.
 
-use super::off_runtime::{Far, OffRuntime};
+use super::off_runtime::{OffRuntime, Share};
 use crate::store::Asset;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
@@ -83,7 +83,7 @@ impl<T> Step<T> {
 /// there is no `turn`. `remote` is where another machine or process may have to answer.
 pub(super) async fn in_turns<T, W, F>(
     remote: bool,
-    far: &Far,
+    far: &Share,
     turn: impl Fn() -> F,
     mut work: W,
 ) -> Option<io::Result<T>>
@@ -113,10 +113,11 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::off_runtime::Threads;
 
     #[tokio::test]
     async fn whoever_waits_for_a_write_to_be_over_holds_no_turn() {
-        let (turns, far) = (Arc::new(Semaphore::new(1)), &Far::default());
+        let (turns, far) = (Arc::new(Semaphore::new(1)), &Threads::default().far);
         let turn = || async { turns.clone().acquire_owned().await.ok() };
         let (began, begun) = tokio::sync::oneshot::channel();
         let mut began = Some(began);
@@ -137,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_goes_on_in_its_next_turn_where_it_was() {
-        let (turns, far) = (Arc::new(Semaphore::new(1)), &Far::default());
+        let (turns, far) = (Arc::new(Semaphore::new(1)), &Threads::default().far);
         let turn = || async { turns.clone().acquire_owned().await.ok() };
         let mut steps = 0;
         let done = in_turns(false, far, turn, move || {

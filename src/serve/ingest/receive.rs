@@ -61,8 +61,10 @@ impl Drop for Held {
         // Where the runtime is gone, so is the process: the next one finds what was received.
         if let Ok(runtime) = Handle::try_current() {
             let app = self.app.clone();
-            runtime.spawn_blocking(move || {
-                if let Err(error) = app.streams.leave(writer, false) {
+            let share = self.app.threads.keeping(writer.upload().is_remote());
+            let left = OffRuntime::start_within(share, move || app.streams.leave(writer, false));
+            runtime.spawn(async move {
+                if let Err(error) = left.await {
                     tracing::error!("an upload that was cut off could not be kept well: {error}");
                 }
             });
@@ -75,7 +77,7 @@ type Writing = OffRuntime<(Held, Batch, io::Result<()>)>;
 
 fn write(mut held: Held, mut batch: Batch) -> Writing {
     let app = held.app.clone();
-    OffRuntime::start_where(held.is_remote(), &app.far, move || {
+    OffRuntime::start_within(app.threads.writing(held.is_remote()), move || {
         let Some(writer) = &mut held.writer else { return Err(io::ErrorKind::NotFound.into()) };
         let outcome = writer.write(batch.frames());
         Ok((held, batch, outcome))
@@ -208,7 +210,8 @@ async fn conclude(
 ) -> Response<Body> {
     let clean = matches!(ended, Ended::AsItShould) && !short;
     let (place, app) = (held.place(), service.app.clone());
-    let left = OffRuntime::start_where(held.is_remote(), &service.app.far, move || {
+    let share = service.app.threads.keeping(held.is_remote());
+    let left = OffRuntime::start_within(share, move || {
         let (upload, stored) = held.leave(clean)?;
         if stored == Stored::Replaced {
             app.cache.forget(upload.place());

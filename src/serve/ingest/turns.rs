@@ -44,7 +44,7 @@ pub(super) async fn place_by_place<T: Send + 'static>(
     }
     let done = async {
         let turn = app.placing.far.clone().acquire_owned().await;
-        let work = OffRuntime::start_far(&app.far, move || {
+        let work = OffRuntime::start_within(&app.threads.far, move || {
             let _turn = turn;
             Ok(work(Disks::All))
         });

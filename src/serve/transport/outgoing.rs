@@ -393,7 +393,7 @@ fn fetch(next: &Loan) -> OffRuntime<u64> {
     let ahead = wanted.end..all.end.min(wanted.end.saturating_add(AHEAD));
     let (asset, exchange, viewed) =
         (next.asset.clone(), next.exchange.clone(), next.answer <= LENT);
-    let far = &next.exchange.app().far;
+    let far = &next.exchange.app().threads.far;
     OffRuntime::start_where(asset.remote(), far, move || {
         residency::fetch(&asset, wanted.clone(), ahead).inspect_err(|_| {
             let shrank = matches!(asset.drift(), Ok(Drift::Shrank));
