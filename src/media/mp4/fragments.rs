@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 const MOST_INDEXED: usize = 200_000;
 
 /// `sample_is_non_sync_sample`, and `sample_depends_on` others (§8.8.3.1).
-const NOT_SYNC: u32 = 0x1_0000 | 0x100_0000;
+pub const NOT_SYNC: u32 = 0x1_0000 | 0x100_0000;
 
 /// A value of this type reads one track's samples from the fragments, in the order of the file.
 pub struct Fragments {

@@ -149,8 +149,6 @@ impl<'a> Top<'a> {
 /// The tracks that times may be looked up in, best first: video, then audio, then chapters' pictures. The first
 /// that has anything to show is it.
 fn candidates(moov: &Moov) -> Vec<(usize, &Trak)> {
-    let chapters: Vec<u32> =
-        moov.tracks.iter().flat_map(|trak| trak.chapters.iter().copied()).collect();
     let promised =
         |trak: &Trak| moov.fragments.iter().flatten().any(|defaults| defaults.track == trak.id);
     let fits = |trak: &Trak| {
@@ -163,8 +161,8 @@ fn candidates(moov: &Moov) -> Vec<(usize, &Trak)> {
     let vague = |trak: &Trak| {
         moov.fragments.is_none() && trak.edits.as_ref().is_ok_and(Edits::have_no_length)
     };
-    list.sort_by_key(|(_, trak)| {
-        (chapters.contains(&trak.id), vague(trak), trak.facts.kind != Kind::Video)
+    list.sort_by_cached_key(|(_, trak)| {
+        (moov.chapters.contains(&trak.id), vague(trak), trak.facts.kind != Kind::Video)
     });
     list.truncate(MOST_CANDIDATES);
     list

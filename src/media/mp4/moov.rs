@@ -7,6 +7,7 @@ use super::{
     tables::Tables,
 };
 use crate::media::{Error, Kind, Source, Time, Track};
+use std::collections::BTreeSet;
 
 /// More sample entries than any track has.
 const MOST_ENTRIES: usize = 64;
@@ -20,6 +21,8 @@ pub struct Moov {
     pub tracks: Vec<Trak>,
     /// Fragments may follow: their defaults, a track each.
     pub fragments: Option<Vec<Defaults>>,
+    /// The tracks that others refer to for their chapters.
+    pub chapters: BTreeSet<u32>,
 }
 
 /// A value of this type is a track: what it is, and where its tables lie.
@@ -35,9 +38,8 @@ pub struct Trak {
     pub tables: Tables,
     /// The first sample entry.
     pub entry: Option<Place>,
-    /// The tracks it refers to for timecodes and for chapters.
+    /// The track it refers to for its timecode.
     pub timecode: Option<u32>,
-    pub chapters: Vec<u32>,
 }
 
 /// A value of this type is what a track's fragments leave unsaid (trex, §8.8.3).
@@ -65,7 +67,6 @@ struct Draft {
     /// The types of the other sample entries.
     others: Vec<[u8; 4]>,
     timecode: Option<u32>,
-    chapters: Vec<u32>,
 }
 
 impl Moov {
@@ -82,7 +83,7 @@ impl Moov {
                     let what = format!("more than {MOST_TRACKS} tracks are not read");
                     return Err(Error::broken(child.start, what));
                 }
-                b"trak" => drafts.push(draft(window, &child)?),
+                b"trak" => drafts.push(draft(window, &child, &mut moov.chapters)?),
                 b"mvex" => moov.fragments = Some(defaults(window, &child)?),
                 b"cmov" => {
                     return Err(Error::broken(
@@ -112,7 +113,7 @@ fn clock(window: &mut Window, place: &Place) -> Result<(u32, u64), Error> {
     }
 }
 
-fn draft(window: &mut Window, trak: &Place) -> Result<Draft, Error> {
+fn draft(window: &mut Window, trak: &Place, chapters: &mut BTreeSet<u32>) -> Result<Draft, Error> {
     let mut draft = Draft::default();
     window.children(trak, |window, child| {
         match &child.kind {
@@ -126,9 +127,18 @@ fn draft(window: &mut Window, trak: &Place) -> Result<Draft, Error> {
                 }
                 Ok(())
             })?,
-            b"tref" => {
-                window.children(&child, |window, child| references(window, &child, &mut draft))?
-            }
+            b"tref" => window.children(&child, |window, child| {
+                if child.is(b"tmcd") && child.length() >= 4 {
+                    draft.timecode = Some(window.u32(child.body)?);
+                } else if child.is(b"chap") {
+                    for index in 0..(child.length() / 4).min(MOST_TRACKS as u64) {
+                        if chapters.len() < MOST_TRACKS {
+                            chapters.insert(window.u32(child.body + index * 4)?);
+                        }
+                    }
+                }
+                Ok(())
+            })?,
             b"mdia" => {
                 window.children(&child, |window, child| media(window, &child, &mut draft))?
             }
@@ -137,22 +147,6 @@ fn draft(window: &mut Window, trak: &Place) -> Result<Draft, Error> {
         Ok(())
     })?;
     Ok(draft)
-}
-
-fn references(window: &mut Window, place: &Place, draft: &mut Draft) -> Result<(), Error> {
-    if place.length() < 4 {
-        return Ok(());
-    }
-    match &place.kind {
-        b"tmcd" => draft.timecode = Some(window.u32(place.body)?),
-        b"chap" => {
-            for index in 0..(place.length() / 4).min(MOST_TRACKS as u64) {
-                draft.chapters.push(window.u32(place.body + index * 4)?);
-            }
-        }
-        _ => {}
-    }
-    Ok(())
 }
 
 fn media(window: &mut Window, place: &Place, draft: &mut Draft) -> Result<(), Error> {
@@ -285,6 +279,5 @@ fn settle(
         tables,
         entry: draft.entry,
         timecode: draft.timecode,
-        chapters: draft.chapters,
     })
 }

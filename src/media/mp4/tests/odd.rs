@@ -106,3 +106,13 @@ fn samples_of_another_codec_s_entry_take_their_time_and_are_not_shown() {
         assert_eq!(times(&film.bytes()).len(), 10);
     }
 }
+
+#[test]
+fn references_to_chapters_are_counted_over_all_boxes() {
+    let chap = |from: u32| boxed(b"chap", &[&words(&(from..from + 1000).collect::<Vec<_>>())]);
+    let tref = boxed(b"tref", &[&chap(10), &chap(2000), &chap(4000)]);
+    let bytes = boxed(b"moov", &[&boxed(b"trak", &[&tref]), &boxed(b"trak", &[&tref])]);
+    let place = Place::read(&bytes, 0, bytes.length()).unwrap().unwrap();
+    let chapters = Moov::read(&bytes, &place).unwrap().chapters;
+    assert_eq!(chapters.len(), 1024);
+}
