@@ -3,7 +3,8 @@
 use super::{Header, IN_A_ROW, Page, ROOM, header_at, is_row, listed, push, stream, too_large};
 use crate::media::{Container, Error, Source, frames::Builder, listed::Listed};
 
-const RATES: [u32; 13] =
+/// Samples a second, by a frequency index (ISO/IEC 14496-3 table 1.18).
+pub const RATES: [u32; 13] =
     [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
 
 /// The header that these bytes begin with.
@@ -18,7 +19,11 @@ pub fn header(bytes: &[u8]) -> Option<Header> {
         return None;
     }
     let rate = *RATES.get(usize::from(third >> 2 & 15))?;
-    let channels = u16::from((third & 1) << 2 | fourth >> 6);
+    // Of configurations only the seventh isn't the number of channels (table 1.19); none where the frame itself tells.
+    let channels = match u16::from((third & 1) << 2 | fourth >> 6) {
+        7 => 8,
+        count => count,
+    };
     let size = u32::from(fourth & 3) << 11 | u32::from(fifth) << 3 | u32::from(sixth >> 5);
     let least = if second & 1 == 0 { 9 } else { 7 };
     // Profile, rate and channels stay the same in a stream.
@@ -30,6 +35,11 @@ pub fn header(bytes: &[u8]) -> Option<Header> {
         rate,
         channels,
     })
+}
+
+/// RFC 6381's name of what has such a header.
+pub fn codec(header: &Header) -> String {
+    format!("mp4a.40.{}", (header.kind >> 14 & 3) + 1)
 }
 
 pub fn open(source: &dyn Source, first: u64) -> Result<Listed, Error> {
@@ -54,6 +64,5 @@ pub fn open(source: &dyn Source, first: u64) -> Result<Listed, Error> {
         return Err(Error::broken(at, "bytes between the frames that belong to none"));
     }
     let frames = builder.finish(Vec::new()).map_err(|_| too_large(at))?;
-    let codec = format!("mp4a.40.{}", (lead.kind >> 14 & 3) + 1);
-    listed(Container::Adts, &codec, (lead.rate, lead.channels), frames, ticks)
+    listed(Container::Adts, &codec(&lead), (lead.rate, lead.channels), frames, ticks)
 }

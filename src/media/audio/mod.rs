@@ -1,8 +1,8 @@
 //! Files of sound alone whose frames can be found without decoding: WAV by arithmetic, MP3 and ADTS AAC by a walk
 //! from frame header to frame header, Ogg by one from page to page. Every frame is a sync sample.
 
-mod adts;
-mod mp3;
+pub mod adts;
+pub mod mp3;
 mod ogg;
 mod wav;
 
@@ -75,13 +75,13 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
 /// A value of this type is the header of a frame, as much as a walk needs: frames with the same `kind` are of one
 /// stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header {
+pub struct Header {
     kind: u32,
     /// Header and all, in bytes.
-    size: u32,
-    samples: u32,
-    rate: u32,
-    channels: u16,
+    pub size: u32,
+    pub samples: u32,
+    pub rate: u32,
+    pub channels: u16,
 }
 
 /// Bytes that any of the headers needs.

@@ -75,12 +75,16 @@ fn listen(
         None => walk(source, sound, lead, EVERY_RATE)?,
     };
     let (frames, length) = walked.ok_or(Error::NoTrack)?;
-    let codec = match layer(lead) {
+    listed(container, codec(lead), (lead.rate, lead.channels), frames, length)
+}
+
+/// What has such a header, by its layer.
+pub fn codec(header: &Header) -> &'static str {
+    match layer(header) {
         3 => "mp3",
         2 => "mp2",
         _ => "mp1",
-    };
-    listed(container, codec, (lead.rate, lead.channels), frames, length)
+    }
 }
 
 fn layer(header: &Header) -> u32 {

@@ -147,6 +147,16 @@ fn adts_frames_may_hold_several_blocks() {
 }
 
 #[test]
+fn the_seventh_configuration_of_aac_is_of_eight_channels() {
+    for (configuration, channels) in [(1, 1), (2, 2), (6, 6), (7, 8)] {
+        let mut frame = adts_frame(100, 1);
+        frame[2] = frame[2] & !1 | configuration >> 2;
+        frame[3] = frame[3] & 0x3F | configuration << 6;
+        assert_eq!(adts::header(&frame).unwrap().channels, channels);
+    }
+}
+
+#[test]
 fn the_last_frame_may_be_cut_off_but_none_between() {
     let frames = mp3_frame().repeat(5);
     let zeros = [vec![0; 100], frames[..1900].to_vec()].concat();

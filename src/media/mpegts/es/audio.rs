@@ -1,5 +1,6 @@
 //! Frames of sound: how long each is, in bytes and in time. Reads their headers and decodes nothing.
 
+use crate::media::audio::{self, adts, mp3};
 use crate::media::mpegts::codec::Codec;
 
 /// A value of this type is one frame's header.
@@ -18,14 +19,20 @@ pub struct Frame {
 /// The frame that these bytes begin with.
 pub fn frame(codec: Codec, bytes: &[u8]) -> Option<Frame> {
     let frame = match codec {
-        Codec::Aac => adts(bytes)?,
-        Codec::MpegAudio => layers(bytes)?,
+        Codec::Aac => adts::header(bytes).map(|header| known(&header, adts::codec(&header)))?,
+        Codec::MpegAudio => mp3::header(bytes).map(|header| known(&header, mp3::codec(&header)))?,
         Codec::Ac3 | Codec::Eac3 => ac3(bytes)?,
         Codec::Dts => dts(bytes)?,
         Codec::Latm => latm(bytes)?,
         _ => return None,
     };
     (frame.length > 0).then_some(frame)
+}
+
+/// As in a file of such frames alone.
+fn known(header: &audio::Header, codec: impl Into<String>) -> Frame {
+    let &audio::Header { size, samples, rate, channels, .. } = header;
+    Frame { length: size as usize, samples, rate, channels, codec: codec.into() }
 }
 
 /// How long the sound of a PES packet's body takes, in ticks of `scale` a second: the frames that begin in it.
@@ -44,25 +51,6 @@ pub fn ticks(codec: Codec, body: &[u8], scale: u32) -> Option<i64> {
     i64::try_from((samples * u64::from(scale)).checked_div(u64::from(rate))?).ok()
 }
 
-/// AAC in ADTS (ISO/IEC 13818-7 §6.2).
-fn adts(bytes: &[u8]) -> Option<Frame> {
-    let &[0xff, b, c, d, e, f, g] = bytes.first_chunk()? else { return None };
-    if b & 0xf6 != 0xf0 {
-        return None;
-    }
-    let rate = *AAC_RATES.get(usize::from(c >> 2 & 15))?;
-    let length = usize::from(d & 3) << 11 | usize::from(e) << 3 | usize::from(f >> 5);
-    let channels = match u16::from(c & 1) << 2 | u16::from(d >> 6) {
-        7 => 8,
-        count => count,
-    };
-    let codec = format!("mp4a.40.{}", (c >> 6) + 1);
-    Some(Frame { length, samples: 1024 * (u32::from(g & 3) + 1), rate, channels, codec })
-}
-
-const AAC_RATES: [u32; 13] =
-    [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
-
 /// AAC in LATM and LOAS (ISO/IEC 14496-3 §1.7): the configuration comes with some frames only.
 fn latm(bytes: &[u8]) -> Option<Frame> {
     let &[0x56, b, c, d, e, f, g] = bytes.first_chunk()? else { return None };
@@ -78,59 +66,9 @@ fn latm(bytes: &[u8]) -> Option<Frame> {
     // After six bits of subframes, four of programs and three of layers: object type, rate, channels.
     let config = u16::from_be_bytes([f, g]);
     let samples = 1024 * (u32::from(d & 0x1f) << 1 | u32::from(e >> 7)).saturating_add(1);
-    let rate = *AAC_RATES.get(usize::from(config >> 7 & 15))?;
+    let rate = *adts::RATES.get(usize::from(config >> 7 & 15))?;
     let codec = format!("mp4a.40.{}", config >> 11);
     Some(Frame { length, samples, rate, channels: config >> 3 & 15, codec })
-}
-
-/// MPEG audio, layers I to III (ISO/IEC 11172-3 §2.4.2.3, 13818-3).
-fn layers(bytes: &[u8]) -> Option<Frame> {
-    const KILOBITS: [[u16; 15]; 5] = [
-        [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
-        [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],
-        [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
-        [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256],
-        [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
-    ];
-    let &[0xff, b, c, d] = bytes.first_chunk()? else { return None };
-    let (version, layer) = (b >> 3 & 3, 4 - (b >> 1 & 3));
-    if b & 0xe0 != 0xe0 || version == 1 || layer == 4 {
-        return None;
-    }
-    let first = version == 3;
-    let row = match (first, layer) {
-        (true, 1) => 0,
-        (true, 2) => 1,
-        (true, _) => 2,
-        (false, 1) => 3,
-        (false, _) => 4,
-    };
-    let bits = 1000 * u32::from(*KILOBITS[row].get(usize::from(c >> 4))?);
-    let halved = match version {
-        3 => 0,
-        2 => 1,
-        _ => 2,
-    };
-    let rate = *[44100u32, 48000, 32000].get(usize::from(c >> 2 & 3))? >> halved;
-    let samples = match (first, layer) {
-        (_, 1) => 384,
-        (_, 2) | (true, 3) => 1152,
-        _ => 576,
-    };
-    let padding = u32::from(c >> 1 & 1);
-    let length = match layer {
-        1 => 4 * (12 * bits / rate + padding),
-        _ => samples / 8 * bits / rate + padding,
-    };
-    let codec = ["mp1", "mp2", "mp3"][usize::from(layer - 1)].to_owned();
-    let channels = if d >> 6 == 3 { 1 } else { 2 };
-    Some(Frame {
-        length: if bits == 0 { 0 } else { length as usize },
-        samples,
-        rate,
-        channels,
-        codec,
-    })
 }
 
 /// AC-3 and E-AC-3, told apart by their own version field (ETSI TS 102 366 §4.3, annex E.1.2).
