@@ -356,6 +356,7 @@ def without_duplicates(path):
     for packet in found["packets"] if found else []:
         if "pos" in packet:
             packet["pos"] = kept[int(packet["pos"]) // size]
+    return found
 
 
 def alone(path):
@@ -390,7 +391,6 @@ def with_parity_behind(path):
     return found
 
 
-# Other ways to read a file with ffprobe, and what it means if the answers equal those.
 def with_short_blocks_at_their_begin(path):
     """The packets, each of them begun where the one before ends.
 
@@ -406,6 +406,7 @@ def with_short_blocks_at_their_begin(path):
     return found
 
 
+# Other ways to read a file with ffprobe, and what it means if the answers equal those.
 REASONS = {
     with_fields_in_pairs: "two fields, each a packet of its own, are one frame and have one number",
     without_parser: "the tables name other sync samples than the pictures do, and pictures aren't read",
