@@ -494,7 +494,7 @@ fn people_get_text() {
     let text = said(&["info", &film, "--human"]);
     assert!(text.contains("timecode   from 01:00:00:00, at 25/1 frames a second\n"), "{text}");
     assert!(
-        text.contains("track 1    video avc1.64000c, 320x180, 25/1 frames a second\n"),
+        text.contains("track 1    video avc1.64000C, 320x180, 25/1 frames a second\n"),
         "{text}"
     );
 }

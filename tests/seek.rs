@@ -90,7 +90,7 @@ fn the_members_of_an_answer() {
     assert_eq!(frame["byte_offset"], offset);
     assert_eq!(frame["byte_length"], length);
     let track = &answer["track"];
-    assert_eq!((&track["id"], &track["codec"]), (&1.into(), &"avc1.64000c".into()));
+    assert_eq!((&track["id"], &track["codec"]), (&1.into(), &"avc1.64000C".into()));
     assert_eq!((&track["frame_rate"], &track["drop_frame"]), (&"25/1".into(), &false.into()));
     assert_eq!(track["variable_rate"], false);
     assert_eq!(track["start_label"], "01:00:00:00");

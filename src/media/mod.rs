@@ -3,6 +3,7 @@
 
 pub mod audio;
 pub mod budget;
+mod codec;
 pub mod column;
 pub mod frames;
 pub mod growing;
@@ -83,9 +84,12 @@ pub fn read_exact(source: &dyn Source, buffer: &mut [u8], offset: u64) -> Result
     Ok(())
 }
 
+/// Bytes that tell which container a file is, if it is one at all.
+const HEAD: usize = 4096;
+
 /// The index of a file, by the container that its first bytes name.
 pub fn open(source: &dyn Source) -> Result<Box<dyn Index>, Error> {
-    let mut head = [0; 4096];
+    let mut head = [0; HEAD];
     let filled = read_up_to(source, &mut head, 0)?;
     let head = head.get(..filled).unwrap_or_default();
     let family = match recognised(head) {

@@ -1,15 +1,20 @@
 //! What a codec is called: RFC 6381 where CodecPrivate tells enough, the field's short word where there is one,
 //! else the CodecID itself.
 
-use crate::media::Kind;
+use crate::media::{Kind, codec};
 
 /// The name of a codec by its CodecID (RFC 9559 §5.1.4.1.21) and the first bytes of its CodecPrivate.
 pub fn name(id: &str, private: &[u8]) -> String {
-    let exact = match id {
-        "V_MPEG4/ISO/AVC" => avc(private),
-        "V_MPEGH/ISO/HEVC" => hevc(private),
-        "V_AV1" => av1(private),
-        "A_AAC" => aac(private),
+    // The same configurations as in MP4, each with its version before it but for the last.
+    let exact = match (id, private) {
+        ("V_MPEG4/ISO/AVC", &[1, profile, constraints, level, ..]) => {
+            Some(codec::avc("avc1", [profile, constraints, level]))
+        }
+        ("V_MPEGH/ISO/HEVC", [1, rest @ ..]) => {
+            rest.first_chunk().map(|&told| codec::hevc("hvc1", told))
+        }
+        ("V_AV1", &[0x81, profile, depth, ..]) => Some(codec::av1("av01", [profile, depth])),
+        ("A_AAC", &[first, second, ..]) => Some(codec::aac("mp4a", [first, second])),
         _ => None,
     };
     exact.unwrap_or_else(|| {
@@ -51,53 +56,6 @@ pub fn is_intra(kind: Kind, id: &str) -> bool {
         Kind::Video => matches!(id, "V_MJPEG" | "V_PRORES" | "V_UNCOMPRESSED"),
         Kind::Other => false,
     }
-}
-
-/// AVCDecoderConfigurationRecord: version, profile, constraints, level (ISO/IEC 14496-15 §5.3.3).
-fn avc(private: &[u8]) -> Option<String> {
-    match private {
-        &[1, profile, constraints, level, ..] => {
-            Some(format!("avc1.{profile:02X}{constraints:02X}{level:02X}"))
-        }
-        _ => None,
-    }
-}
-
-/// HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3 and annex E.3 for its name).
-fn hevc(private: &[u8]) -> Option<String> {
-    let &[1, profile, c0, c1, c2, c3, ref rest @ ..] = private else { return None };
-    let (constraints, level) = (rest.get(..6)?, *rest.get(6)?);
-    let space = ["", "A", "B", "C"].get(usize::from(profile >> 6)).copied().unwrap_or_default();
-    let tier = if profile & 0x20 == 0 { 'L' } else { 'H' };
-    let compatible = u32::from_be_bytes([c0, c1, c2, c3]).reverse_bits();
-    let mut name = format!("hvc1.{space}{}.{compatible:X}.{tier}{level}", profile & 0x1F);
-    let used = constraints.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    for byte in constraints.iter().take(used) {
-        name.push_str(&format!(".{byte:X}"));
-    }
-    Some(name)
-}
-
-/// AV1CodecConfigurationRecord: profile and level, tier and depth (AV1-ISOBMFF §2.3.3 and §5).
-fn av1(private: &[u8]) -> Option<String> {
-    let &[0x81, profile_level, tier_depth, ..] = private else { return None };
-    let tier = if tier_depth & 0x80 == 0 { 'M' } else { 'H' };
-    let depth = match tier_depth >> 5 & 3 {
-        0 | 1 => 8,
-        2 => 10,
-        _ => 12,
-    };
-    Some(format!("av01.{}.{:02}{tier}.{depth:02}", profile_level >> 5, profile_level & 0x1F))
-}
-
-/// AudioSpecificConfig: five bits of object type, or 31 and six more (ISO/IEC 14496-3 §1.6.2.1).
-fn aac(private: &[u8]) -> Option<String> {
-    let &[first, second, ..] = private else { return None };
-    let object = match first >> 3 {
-        31 => 32 + ((first & 7) << 3 | second >> 5),
-        object => object,
-    };
-    Some(format!("mp4a.40.{object}"))
 }
 
 fn prores(private: &[u8]) -> Option<String> {

@@ -4,7 +4,7 @@ use super::{
     boxes::{Place, Window},
     tables::Packing,
 };
-use crate::media::{Error, Kind, Track};
+use crate::media::{Error, Kind, Track, codec};
 
 /// Deepest box within a sample entry that is looked at: `wave` in QuickTime, `sinf` in encrypted tracks.
 const DEPTH: u8 = 3;
@@ -132,14 +132,12 @@ fn exact(window: &mut Window, kind: [u8; 4], place: &Place) -> Result<Option<Str
     Ok(match &place.kind {
         b"avcC" => {
             let [_, profile, constraints, level] = window.bytes(at)?;
-            Some(format!("{name}.{profile:02x}{constraints:02x}{level:02x}"))
+            Some(codec::avc(&name, [profile, constraints, level]))
         }
-        b"hvcC" => Some(hevc(&name, window.bytes(at)?)),
+        b"hvcC" => Some(codec::hevc(&name, window.bytes(at + 1)?)),
         b"av1C" => {
             let [_, profile, depth, _] = window.bytes(at)?;
-            let tier = if depth & 0x80 == 0 { 'M' } else { 'H' };
-            let bits = [8, 10, 10, 12][usize::from(depth >> 5 & 3)];
-            Some(format!("{name}.{}.{:02}{tier}.{bits:02}", profile >> 5, profile & 31))
+            Some(codec::av1(&name, [profile, depth]))
         }
         b"vpcC" => {
             let [_, _, _, _, profile, level, depth, _] = window.bytes(at)?;
@@ -148,20 +146,6 @@ fn exact(window: &mut Window, kind: [u8; 4], place: &Place) -> Result<Option<Str
         b"esds" => mpeg4(window, &name, place)?,
         _ => None,
     })
-}
-
-/// ISO/IEC 14496-15 §E.3.
-fn hevc(name: &str, body: [u8; 13]) -> String {
-    let [_, profile, a, b, c, d, constraints @ .., level] = body;
-    let space = ["", "A", "B", "C"][usize::from(profile >> 6)];
-    let tier = if profile & 0x20 == 0 { 'L' } else { 'H' };
-    let compatible = u32::from_be_bytes([a, b, c, d]).reverse_bits();
-    let mut text = format!("{name}.{space}{}.{compatible:x}.{tier}{level}", profile & 31);
-    let kept = constraints.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    for byte in constraints.iter().take(kept) {
-        text.push_str(&format!(".{byte:X}"));
-    }
-    text
 }
 
 /// The object type and, for AAC, the audio object type in its descriptors (ISO/IEC 14496-1 §7.2.6.5).
@@ -196,12 +180,7 @@ fn mpeg4(window: &mut Window, name: &str, place: &Place) -> Result<Option<String
                 at += 13;
             }
             5 if object == Some(0x40) => {
-                let word = window.u16(at)?;
-                let kind = match word >> 11 {
-                    31 => 32 + (word >> 5 & 63),
-                    kind => kind,
-                };
-                return Ok(Some(format!("{name}.40.{kind}")));
+                return Ok(Some(codec::aac(name, window.bytes(at)?)));
             }
             5 => break,
             _ => at += u64::from(length),

@@ -2,6 +2,7 @@
 
 use super::bits::{Bits, unescaped};
 use super::{Part, Picture};
+use crate::media::codec;
 
 /// A value of this type knows what a stream's sets have said so far.
 #[derive(Clone, Debug, Default)]
@@ -50,19 +51,7 @@ impl Hevc {
     /// Profile, level and size of a sequence parameter set (§7.3.2.2).
     fn sequence(&mut self, bytes: &[u8]) -> Option<()> {
         let layers = u32::from(bytes.first()? >> 1 & 7);
-        let &[general, c3, c2, c1, c0, b0, b1, b2, b3, b4, b5, level] =
-            bytes.get(1..)?.first_chunk()?;
-        let space = ["", "A", "B", "C"][usize::from(general >> 6)];
-        let tier = if general & 0x20 == 0 { 'L' } else { 'H' };
-        let profile = general & 31;
-        let compatible = u32::from_be_bytes([c3, c2, c1, c0]).reverse_bits();
-        let mut name = format!("hvc1.{space}{profile}.{compatible:X}.{tier}{level}");
-        let constraints = [b0, b1, b2, b3, b4, b5];
-        let used = constraints.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        for byte in &constraints[..used] {
-            name.push_str(&format!(".{byte:X}"));
-        }
-        self.codec = Some(name);
+        self.codec = Some(codec::hevc("hvc1", *bytes.get(1..)?.first_chunk()?));
         let mut bits = Bits::new(bytes.get(13..)?);
         let mut flags = Vec::new();
         for _ in 0..layers {

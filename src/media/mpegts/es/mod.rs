@@ -8,7 +8,7 @@ mod hevc;
 mod mpeg2;
 
 use super::codec::Codec;
-use crate::media::Rate;
+use crate::media::{Rate, codec as names};
 
 /// Where a PES packet's picture stands among pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +98,13 @@ impl Sniffer {
                 self.code = start_code(stream, self.searched);
                 self.searched = self.code.map_or(stream.len().saturating_sub(2), |code| code + 3);
             }
-            let unfinished = whole || stream.len() > LONGEST;
-            let Some(code) = self.code else { return unfinished.then(|| self.undecided()) };
+            let ended = whole || stream.len() > LONGEST;
+            let Some(code) = self.code else { return ended.then(|| self.undecided()) };
             let next = start_code(stream, self.searched);
             let unit = stream.get(code + 3..next.unwrap_or(stream.len())).unwrap_or(&[]);
             let enough =
                 unit.first().is_some_and(|&first| self.decides(first)) && unit.len() >= ENOUGH;
-            if next.is_none() && !unfinished && !enough {
+            if next.is_none() && !ended && !enough {
                 self.searched = stream.len().saturating_sub(2).max(code + 3);
                 return None;
             }
@@ -114,7 +114,7 @@ impl Sniffer {
             }
             let searched = next.unwrap_or(stream.len().saturating_sub(2).max(code + 3));
             (self.code, self.searched) = (None, searched);
-            if next.is_none() && unfinished {
+            if next.is_none() && ended {
                 return Some(self.undecided());
             }
         }
@@ -179,10 +179,7 @@ impl Sniffer {
     /// RFC 6381's word for the codec, where the stream has told it.
     pub fn codec(&self) -> Option<String> {
         match &self.syntax {
-            Syntax::H264(syntax) => {
-                let [profile, constraints, level] = syntax.latest?.profile;
-                Some(format!("avc1.{profile:02X}{constraints:02X}{level:02X}"))
-            }
+            Syntax::H264(syntax) => Some(names::avc("avc1", syntax.latest?.profile)),
             Syntax::Hevc(syntax) => syntax.codec.clone(),
             Syntax::Mpeg2(syntax) => {
                 let name = if syntax.extended { "mpeg2video" } else { "mpeg1video" };
