@@ -2,13 +2,10 @@
 //! answers for what more of the file can't change any more: what it says stays true when the file has ended.
 
 use super::{
-    Error, Family, Found, Index, Layout, Sample, Source, StartTimecode, Time, Track, matroska, mp4,
-    mpegts, read_up_to, recognised,
+    Error, Family, Found, HEAD, Index, Layout, Sample, Source, StartTimecode, Time, Track,
+    matroska, mp4, mpegts, read_up_to, recognised,
 };
 use std::{ops::Range, sync::Arc};
-
-/// Bytes that tell which container a file is, if it is one at all.
-const HEAD: usize = 4096;
 
 const TOO_LITTLE: Error = Error::NotYet("a few thousand bytes tell what it is");
 const NO_FRAME: Error = Error::NotYet("no frame of it can be told for good");
@@ -74,7 +71,7 @@ impl Known {
             _ if filled < HEAD => return Err(TOO_LITTLE),
             Some(Family::Audio) => {
                 return Err(Error::NotYet(
-                    "WAV, MP3 and ADTS are asked when all is there; sound in MP4, MPEG-TS and WebM is told as it comes",
+                    "WAV, MP3, ADTS and Ogg are asked when all is there; sound in MP4, MPEG-TS and WebM is told as it comes",
                 ));
             }
             _ => return Err(Error::Unknown),

@@ -278,7 +278,7 @@ fn sound_without_a_container_is_asked_when_it_has_ended() {
     let wav = [&b"RIFF\xFF\xFF\xFF\xFFWAVEfmt "[..], &[0; 5000]].concat();
     let part = Part::of(&wav, wav.len());
     let why = Growing::default().advance(&part).err().unwrap().to_string();
-    assert!(why.contains("WAV, MP3 and ADTS are asked when all is there"), "{why}");
+    assert!(why.contains("WAV, MP3, ADTS and Ogg are asked when all is there"), "{why}");
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub enum Container {
     Mp4,
     /// Matroska and WebM.
     Matroska,
-    /// MPEG-TS, in packets of 188 or 192 bytes.
+    /// MPEG-TS, in packets of 188, 192 or 204 bytes.
     MpegTs,
     /// WAV and RF64.
     Wav,
@@ -87,7 +87,7 @@ pub enum Container {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub container: Container,
-    /// The file's own word for what it is: the major brand, the DocType, `188` or `192`.
+    /// The file's own word for what it is: the major brand, the DocType, the length of a packet.
     pub brand: Option<String>,
     /// The media comes in fragments (moof), each with its own tables.
     pub fragmented: bool,

@@ -164,7 +164,7 @@ impl Rate {
         if !matches!(nominal, 30 | 60 | 120) {
             return None;
         }
-        // 2997/100 is how some writers say 30000/1001: apart by less than one frame in a day.
+        // 2997/100 is how some writers say 30000/1001: apart by less than three frames in a day.
         let exact = i128::from(nominal) * 1000 * i128::from(self.denominator);
         let off = (i128::from(self.numerator) * 1001 - exact).abs();
         (off * 1_000_000 <= exact).then_some(nominal / 15)

@@ -138,7 +138,7 @@ fn number_in(digits: &str, text: &str) -> Result<u64, Refused> {
 fn sixty(what: &str, number: u64, text: &str) -> Result<u32, Refused> {
     match u32::try_from(number) {
         Ok(number) if number < 60 => Ok(number),
-        _ => refuse(format!("`{text}` has {number} {what}, and there are 60")),
+        _ => refuse(format!("`{text}` has {number} {what}: they count 0 to 59")),
     }
 }
 
@@ -171,7 +171,7 @@ fn seconds_in(part: &str, text: &str) -> Result<Time, Refused> {
 fn clock(hours: u64, minutes: u64, seconds: &str, text: &str) -> Result<Time, Refused> {
     let seconds = seconds_in(seconds, text)?;
     if seconds >= Time::new(60, 1) {
-        return refuse(format!("`{text}` has {seconds} seconds, and there are 60"));
+        return refuse(format!("`{text}` has {seconds} seconds: they end before 60"));
     }
     let whole =
         hours.checked_mul(3600).zip(minutes.checked_mul(60)).and_then(|(h, m)| h.checked_add(m));

@@ -71,20 +71,12 @@ impl<'a> Reader<'a> {
         let want = wanted.max(if is_hop { to_page_end.min(HOP) } else { to_page_end });
         let left = usize::try_from(self.length.saturating_sub(at)).unwrap_or(usize::MAX);
         let want = want.min(self.window.len()).min(left);
-        self.from = at;
-        self.filled = 0;
-        while self.filled < wanted {
-            let Some(rest) = self.window.get_mut(self.filled..want) else { break };
-            match self.source.read_at(rest, at + self.filled as u64) {
-                Ok(0) => {
-                    let offset = at + self.filled as u64;
-                    let what = "the file became shorter while it was read".to_owned();
-                    return Err(Error::Broken { offset, what });
-                }
-                Ok(read) => self.filled += read.min(want - self.filled),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::Io(error)),
-            }
+        (self.from, self.filled) = (at, 0);
+        let window = self.window.get_mut(..want).unwrap_or_default();
+        self.filled = read_up_to(self.source, window, at)?;
+        if self.filled < wanted {
+            let end = at + self.filled as u64;
+            return Err(Error::broken(end, "the file became shorter while it was read"));
         }
         Ok(())
     }

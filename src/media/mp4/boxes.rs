@@ -35,20 +35,27 @@ impl Place {
     /// Reads the header of the box at `start`; none where less than a header is left, or where its size is
     /// smaller than its header. Only the header's own bytes are read.
     pub fn read(source: &dyn Source, start: u64, limit: u64) -> Result<Option<Place>, Error> {
+        Place::of(start, limit, |offset| {
+            let mut word = [0; 8];
+            read_exact(source, &mut word, offset)?;
+            Ok(word)
+        })
+    }
+
+    fn of(
+        start: u64,
+        limit: u64,
+        mut word: impl FnMut(u64) -> Result<[u8; 8], Error>,
+    ) -> Result<Option<Place>, Error> {
         let room = limit.saturating_sub(start);
-        let mut head = [0; 8];
-        if room < 8 || read_up_to(source, &mut head, start)? < 8 {
+        if room < 8 {
             return Ok(None);
         }
-        let [a, b, c, d, kind @ ..] = head;
+        let [a, b, c, d, kind @ ..] = word(start)?;
         let (size, header) = match u32::from_be_bytes([a, b, c, d]) {
             0 => (room, 8),
             1 if room < 16 => return Ok(None),
-            1 => {
-                let mut long = [0; 8];
-                read_exact(source, &mut long, start.saturating_add(8))?;
-                (u64::from_be_bytes(long), 16)
-            }
+            1 => (u64::from_be_bytes(word(start.saturating_add(8))?), 16),
             size => (u64::from(size), 8),
         };
         if size < header {
@@ -131,23 +138,7 @@ impl<'a> Window<'a> {
 
     /// The box at `start`, read through the window: for boxes that lie close together.
     pub fn place(&mut self, start: u64, limit: u64) -> Result<Option<Place>, Error> {
-        let room = limit.min(self.limit).saturating_sub(start);
-        if room < 8 {
-            return Ok(None);
-        }
-        let size = self.u32(start)?;
-        let kind = self.bytes(start.saturating_add(4))?;
-        let (size, header) = match size {
-            0 => (room, 8),
-            1 if room < 16 => return Ok(None),
-            1 => (self.u64(start.saturating_add(8))?, 16),
-            size => (u64::from(size), 8),
-        };
-        if size < header {
-            return Ok(None);
-        }
-        let end = start.saturating_add(size.min(room));
-        Ok(Some(Place { kind, start, body: start + header, end, cut: size > room }))
+        Place::of(start, limit.min(self.limit), |offset| self.bytes(offset))
     }
 
     /// The boxes in a box, in order, up to the first that is none.

@@ -1,6 +1,5 @@
 //! The live edge: the newest place at which a decoder can start, and the tables that lie before it.
 
-use super::es::Sniffer;
 use super::packet::Framing;
 use super::pictures::Pictures;
 use super::walk::Walk;
@@ -53,8 +52,7 @@ impl Core {
         while to > self.begin && end - to < REACH && (edge.is_some() || to > since) {
             let from =
                 self.begin + to.saturating_sub(STEP).saturating_sub(self.begin) / stride * stride;
-            let known = tables.place(main.pid).is_some();
-            let sniffer = if known { main.sniffer.clone() } else { Sniffer::new(main.codec) };
+            let sniffer = main.sniffer.clone();
             let mut pictures = Pictures::new(main.pid, main.codec, sniffer, main.clock).after(near);
             let (mut programs, mut streams, mut sync) = (Vec::new(), Vec::new(), None);
             let mut walk = Walk::new(source, self.framing, from, end, STEP as usize).anywhere();

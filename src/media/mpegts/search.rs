@@ -26,6 +26,7 @@ const BLOCK: usize = 8 << 10;
 const SCAN: usize = 32 << 10;
 /// Probes remembered.
 const PROBES: usize = 4096;
+
 /// Why a search ended without an answer.
 #[derive(Debug)]
 pub enum Lost {
@@ -480,7 +481,7 @@ impl Search {
             if found.is_some_and(|found| found.shown <= run.shown.0) {
                 continue;
             }
-            let mut left = 0;
+            let mut met = false;
             let (near, end) = (run.decoded.0, run.end);
             let barren = if sync { self.barren.load(Relaxed).min(end) } else { 0 };
             let start = self.align(run, barren.max(run.start));
@@ -489,12 +490,12 @@ impl Search {
                     if found.is_none_or(|found| unit.shown < found.shown) {
                         found = Some(unit);
                     }
-                    left += 1;
+                    met = true;
                 }
                 // Later ones are decoded, and so shown, after it.
-                !(found.is_some_and(|found| unit.decoded > found.shown) || sync && left > 0)
+                !(found.is_some_and(|found| unit.decoded > found.shown) || sync && met)
             })?;
-            if sync && left == 0 && run.start <= self.barren.load(Relaxed) {
+            if sync && !met && run.start <= self.barren.load(Relaxed) {
                 self.barren.fetch_max(end, Relaxed);
             }
         }
