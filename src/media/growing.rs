@@ -2,8 +2,8 @@
 //! answers for what more of the file can't change any more: what it says stays true when the file has ended.
 
 use super::{
-    Error, Family, Found, HEAD, Index, Layout, Sample, Source, StartTimecode, Time, Track,
-    matroska, mp4, mpegts, read_up_to, recognised,
+    Error, Family, Found, HEAD, Index, Presentation, Sample, Source, Time, matroska, mp4, mpegts,
+    read_up_to, recognised,
 };
 use std::{ops::Range, sync::Arc};
 
@@ -84,26 +84,24 @@ pub struct SoFar {
     index: Arc<dyn Index>,
     /// From here on more may change what is shown.
     edge: Time,
-    tracks: Vec<Track>,
-    main: usize,
-    layout: Layout,
+    presentation: Presentation,
 }
 
 impl SoFar {
     fn new(index: Arc<dyn Index>, edge: Time, source: &dyn Source) -> Result<SoFar, Error> {
-        let mut layout = index.layout().clone();
+        let mut presentation = index.presentation().clone();
+        let Presentation { tracks, layout, duration, .. } = &mut presentation;
         if layout.frames.is_some() {
             let before = edge.checked_sub(Time::new(1, edge.scale)).filter(|at| !at.is_negative());
             let last = before.map(|before| index.find(source, before)).transpose()?.flatten();
             layout.frames = Some(last.map_or(0, |last| last.number.saturating_add(1)));
         }
         layout.sync_samples = None;
-        let mut tracks = index.tracks().to_vec();
-        let main = tracks.iter().position(|track| track.id == index.main_track().id).unwrap_or(0);
-        for track in &mut tracks {
+        *duration = Some(edge);
+        for track in tracks {
             track.duration = track.duration.map(|duration| duration.min(edge));
         }
-        Ok(SoFar { index, edge, tracks, main, layout })
+        Ok(SoFar { index, edge, presentation })
     }
 
     /// What is found, if that is so for good.
@@ -119,24 +117,8 @@ impl SoFar {
 }
 
 impl Index for SoFar {
-    fn tracks(&self) -> &[Track] {
-        &self.tracks
-    }
-
-    fn main_track(&self) -> &Track {
-        self.tracks.get(self.main).unwrap_or(self.index.main_track())
-    }
-
-    fn start_timecode(&self) -> Option<&StartTimecode> {
-        self.index.start_timecode()
-    }
-
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn duration(&self) -> Option<Time> {
-        Some(self.edge)
+    fn presentation(&self) -> &Presentation {
+        &self.presentation
     }
 
     fn find(&self, source: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
@@ -190,7 +172,6 @@ impl Index for SoFar {
     }
 
     fn weight(&self) -> usize {
-        let tracks = self.tracks.iter().map(|track| size_of::<Track>() + track.codec.len());
-        size_of::<SoFar>() + tracks.sum::<usize>() + self.index.weight()
+        size_of::<SoFar>() + self.presentation.weight() + self.index.weight()
     }
 }

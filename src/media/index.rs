@@ -99,16 +99,54 @@ pub struct Layout {
     pub sync_samples: Option<u64>,
 }
 
+/// A value of this type describes a film: what its index tells without being asked for a time.
+#[derive(Clone, Debug)]
+pub struct Presentation {
+    pub tracks: Vec<Track>,
+    /// Which of them times are looked up in: the first video track, else the first audio track.
+    pub main: usize,
+    /// The label of the first shown frame, where a timecode track or a tag says it.
+    pub start: Option<StartTimecode>,
+    pub layout: Layout,
+    pub duration: Option<Time>,
+}
+
+impl Presentation {
+    pub fn main_track(&self) -> &Track {
+        // `main` was found among them.
+        &self.tracks[self.main]
+    }
+
+    /// Heap bytes held.
+    pub fn weight(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
+        let tracks = self.tracks.iter().map(|track| track.codec.capacity() + text(&track.language));
+        self.tracks.capacity() * size_of::<Track>()
+            + tracks.sum::<usize>()
+            + text(&self.layout.brand)
+    }
+}
+
 /// A value of this type is a file's index: small, immutable, shared by all who ask.
 pub trait Index: Send + Sync {
-    fn tracks(&self) -> &[Track];
-    /// The track that times are looked up in: the first video track, else the first audio track.
-    fn main_track(&self) -> &Track;
-    fn start_timecode(&self) -> Option<&StartTimecode>;
-    /// How the file is laid out.
-    fn layout(&self) -> &Layout;
+    /// What the film is.
+    fn presentation(&self) -> &Presentation;
+    fn tracks(&self) -> &[Track] {
+        &self.presentation().tracks
+    }
+    fn main_track(&self) -> &Track {
+        self.presentation().main_track()
+    }
+    fn start_timecode(&self) -> Option<&StartTimecode> {
+        self.presentation().start.as_ref()
+    }
+    fn layout(&self) -> &Layout {
+        &self.presentation().layout
+    }
     /// Length of the presentation.
-    fn duration(&self) -> Option<Time>;
+    fn duration(&self) -> Option<Time> {
+        self.presentation().duration
+    }
     /// What is shown at `time`: the frame with the greatest presentation time at or before it, or the first one
     /// where the presentation begins with nothing. A time before zero or at or past the end has no answer.
     fn find(&self, source: &dyn Source, time: Time) -> Result<Option<Found>, Error>;

@@ -20,7 +20,9 @@ pub mod unread;
 
 pub use budget::{Budget, Costly};
 pub use growing::{Growing, SoFar};
-pub use index::{Container, Found, Index, Kind, Layout, Sample, StartTimecode, Track};
+pub use index::{
+    Container, Found, Index, Kind, Layout, Presentation, Sample, StartTimecode, Track,
+};
 pub use time::{Rate, Rounding, Time};
 pub use timecode::{Counting, Label, Place, Reel, Refused, Timecode};
 pub use unread::Unread;

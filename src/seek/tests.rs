@@ -1,9 +1,7 @@
 //! Questions as they are written, and what a film answers that lies in memory.
 
 use super::{Film, Meaning, Question, Refusal, TimeRange, Unsent, command};
-use crate::media::{
-    self, Error, Found, Index, Layout, Sample, Source, StartTimecode, Time, Timecode, Track,
-};
+use crate::media::{self, Error, Found, Index, Presentation, Sample, Source, Time, Timecode};
 use std::{fs, ops::Range, path::Path};
 
 fn film(name: &str) -> (Box<dyn Index>, Vec<u8>) {
@@ -238,24 +236,8 @@ fn a_file_that_can_not_be_asked_is_a_sentence() {
 struct Barren(Box<dyn Index>);
 
 impl Index for Barren {
-    fn tracks(&self) -> &[Track] {
-        self.0.tracks()
-    }
-
-    fn main_track(&self) -> &Track {
-        self.0.main_track()
-    }
-
-    fn start_timecode(&self) -> Option<&StartTimecode> {
-        self.0.start_timecode()
-    }
-
-    fn layout(&self) -> &Layout {
-        self.0.layout()
-    }
-
-    fn duration(&self) -> Option<Time> {
-        self.0.duration()
+    fn presentation(&self) -> &Presentation {
+        self.0.presentation()
     }
 
     fn find(&self, source: &dyn Source, time: Time) -> Result<Option<Found>, Error> {

@@ -7,7 +7,7 @@ mod ogg;
 mod wav;
 
 use super::{
-    Container, Error, Kind, Layout, Source, Time, Track,
+    Container, Error, Kind, Layout, Presentation, Source, Time, Track,
     frames::{Builder, Entry, Frames},
     listed::Listed,
     read_up_to,
@@ -219,7 +219,8 @@ fn listed(
         frames: count,
         sync_samples: count,
     };
-    Ok(Listed { tracks: vec![track], main: 0, start: None, layout, frames, duration })
+    let presentation = Presentation { tracks: vec![track], main: 0, start: None, layout, duration };
+    Ok(Listed { presentation, frames })
 }
 
 #[cfg(test)]

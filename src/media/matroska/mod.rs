@@ -37,7 +37,8 @@ pub use growing::Growing;
 use super::frames::Frames;
 use super::timecode::{Counting, Timecode};
 use super::{
-    Container, Error, Found, Index, Kind, Layout, Rate, Sample, Source, StartTimecode, Time, Track,
+    Container, Error, Found, Index, Kind, Layout, Presentation, Rate, Sample, Source,
+    StartTimecode, Time, Track,
 };
 use beside::Beside;
 use blocks::Wanted;
@@ -70,11 +71,7 @@ pub(crate) fn open_past(source: &dyn Source, small: u64) -> Result<Box<dyn Index
 
 /// A value of this type is the index of a Matroska file.
 pub struct Matroska {
-    tracks: Vec<Track>,
-    main: usize,
-    layout: Layout,
-    start: Option<StartTimecode>,
-    duration: Time,
+    presentation: Presentation,
     recipe: Recipe,
     map: Map,
 }
@@ -224,7 +221,9 @@ impl Matroska {
         let entry = head.entries.get(main).filter(|entry| entry.track.kind == Kind::Video);
         let label = entry.and_then(|entry| head.timecode_of(entry.uid));
         let start = label.zip(rate).and_then(|(label, rate)| start_timecode(label, rate));
-        Matroska { tracks, main, layout, start, duration, recipe, map }
+        let duration = Some(duration);
+        let presentation = Presentation { tracks, main, start, layout, duration };
+        Matroska { presentation, recipe, map }
     }
 
     /// The answer of the table, or of the sparse view until it is found to lie; the file is walked then.
@@ -256,30 +255,13 @@ impl Matroska {
     }
 
     fn is_shown(&self, time: Time) -> bool {
-        !time.is_negative() && time < self.duration
+        !time.is_negative() && self.duration().is_none_or(|end| time < end)
     }
 }
 
 impl Index for Matroska {
-    fn tracks(&self) -> &[Track] {
-        &self.tracks
-    }
-
-    fn main_track(&self) -> &Track {
-        // `main` was found among them.
-        &self.tracks[self.main]
-    }
-
-    fn start_timecode(&self) -> Option<&StartTimecode> {
-        self.start.as_ref()
-    }
-
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn duration(&self) -> Option<Time> {
-        Some(self.duration)
+    fn presentation(&self) -> &Presentation {
+        &self.presentation
     }
 
     fn find(&self, source: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
@@ -349,7 +331,7 @@ impl Index for Matroska {
         let sync = found.sync.span;
         let clock = self.recipe.clock;
         // All that is left: what stands behind the clusters does no harm, and more may be on its way.
-        let Some(to) = to.filter(|&to| to < self.duration) else {
+        let Some(to) = to.filter(|&to| self.is_shown(to)) else {
             return Ok(Some(start..source.length()));
         };
         let down = clock.up_to(to);
@@ -373,14 +355,13 @@ impl Index for Matroska {
     }
 
     fn weight(&self) -> usize {
-        let strings = self.tracks.iter().map(|track| size_of::<Track>() + track.codec.len());
         let map = match &self.map {
             Map::Whole(whole) => whole.part.weight(),
             Map::Sparse { sparse, whole, .. } => {
                 sparse.weight() + whole.get().map_or(0, |whole| whole.part.weight())
             }
         };
-        size_of::<Matroska>() + strings.sum::<usize>() + map
+        size_of::<Matroska>() + self.presentation.weight() + map
     }
 }
 

@@ -18,8 +18,8 @@ use super::{
     timecode_track, tmcd,
 };
 use crate::media::{
-    Error, Kind, Layout, Source, StartTimecode, Time, Track, index::Container, listed::Listed,
-    read_exact,
+    Error, Kind, Layout, Presentation, Source, StartTimecode, Time, Track, index::Container,
+    listed::Listed, read_exact,
 };
 use std::collections::VecDeque;
 
@@ -218,8 +218,8 @@ impl Film {
             sync_samples: Some(frames.sync_count() as u64),
         };
         let edge = Time::new(end, self.scale);
-        let (main, start) = (self.main, self.start.clone());
-        let duration = Some(edge);
-        Ok(Some((Listed { tracks, main, start, layout, frames, duration }, edge)))
+        let (main, start, duration) = (self.main, self.start.clone(), Some(edge));
+        let presentation = Presentation { tracks, main, start, layout, duration };
+        Ok(Some((Listed { presentation, frames }, edge)))
     }
 }

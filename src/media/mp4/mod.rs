@@ -25,7 +25,8 @@ mod tmcd;
 pub use growing::Growing;
 
 use super::{
-    Error, Kind, Layout, Source, Time, Track, frames::Frames, index::Container, listed::Listed,
+    Error, Kind, Layout, Presentation, Source, Time, Track, frames::Frames, index::Container,
+    listed::Listed,
 };
 use boxes::Place;
 use edits::Edits;
@@ -118,7 +119,8 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     facts.duration = Some(Time::new(end, scale));
     let timed = tracks.iter().filter(|track| matches!(track.kind, Kind::Video | Kind::Audio));
     let duration = timed.filter_map(|track| track.duration).max();
-    Ok(Listed { tracks, main, start, layout, frames, duration })
+    let presentation = Presentation { tracks, main, start, layout, duration };
+    Ok(Listed { presentation, frames })
 }
 
 /// The boxes at the top of the file, one after the other.

@@ -6,7 +6,7 @@ use super::pes::HERTZ;
 use super::pictures::Unit;
 use super::samples::{Numbered, Samples};
 use super::search::{Lost, Search};
-use crate::media::{Found, Layout, Rounding, Sample, Source, Time, Track};
+use crate::media::{Found, Presentation, Rounding, Sample, Source, Time};
 use std::ops::Range;
 
 /// All that is known of a file.
@@ -22,9 +22,7 @@ pub struct Core {
     pub zero: i64,
     pub first: i64,
     pub end: i64,
-    pub tracks: Vec<Track>,
-    pub main: usize,
-    pub layout: Layout,
+    pub presentation: Presentation,
     pub frames: Frames,
     pub progress: Progress,
 }
@@ -61,9 +59,7 @@ impl Core {
 
     /// Where on the grid of the main track's rate a frame lies.
     fn place(&self, shown: i64) -> u64 {
-        let Some(rate) = self.tracks.get(self.main).and_then(|track| track.frame_rate) else {
-            return 0;
-        };
+        let Some(rate) = self.presentation.main_track().frame_rate else { return 0 };
         // A quarter of a frame early: stamps are rounded, and second fields come half a frame late.
         let quarter =
             i64::from(HERTZ) * i64::from(rate.denominator) / i64::from(rate.numerator) / 4;
@@ -120,7 +116,7 @@ impl Core {
             let found = self.find(source, frame.shown)?;
             return Ok(found.map(|found| Found { frame: self.numbered(frame), number, ..found }));
         }
-        let rate = self.tracks.get(self.main).and_then(|track| track.frame_rate);
+        let rate = self.presentation.main_track().frame_rate;
         let ahead = rate.and_then(|rate| {
             let time = Time::new(
                 i64::try_from(number)
@@ -185,8 +181,6 @@ impl Core {
             Frames::Samples(samples) => samples.weight(),
             Frames::Search(search) => search.weight(),
         };
-        let tracks = self.tracks.capacity() * size_of::<Track>()
-            + self.tracks.iter().map(|track| track.codec.capacity()).sum::<usize>();
-        size_of::<Core>() + frames + tracks + self.progress.weight()
+        size_of::<Core>() + frames + self.presentation.weight() + self.progress.weight()
     }
 }

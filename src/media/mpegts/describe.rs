@@ -9,7 +9,7 @@ use super::pes::{self, HERTZ, Reading};
 use super::tables::Stream;
 use super::walk::Walk;
 use super::{Core, Frames, rate};
-use crate::media::{Container, Error, Kind, Layout, Rounding, Time, Track};
+use crate::media::{Container, Error, Kind, Layout, Presentation, Rounding, Time, Track};
 
 /// A PES packet of sound is not longer, nor spread over more of the file.
 const SOUND: usize = 128 << 10;
@@ -39,7 +39,8 @@ pub fn core(
     if file.growing {
         times.truncate(times.partition_point(|&shown| shown < edge));
     }
-    let told = before.and_then(|before| before.tracks.get(before.main));
+    let before = before.map(|before| &before.presentation);
+    let told = before.map(Presentation::main_track);
     let (rate, variable) = match (main.codec.kind(), told) {
         (Kind::Video, Some(told)) if matches!(frames, Frames::Search(_)) => {
             (told.frame_rate, told.variable_rate)
@@ -106,20 +107,10 @@ pub fn core(
     let length = file.source.length();
     let File { framing, begin, growing, .. } = *file;
     let end = if growing { edge } else { end };
-    Ok(Core {
-        framing,
-        begin,
-        growing,
-        length,
-        zero,
-        first,
-        end,
-        tracks,
-        main,
-        layout,
-        frames,
-        progress,
-    })
+    let duration = Some(Time::new(end.saturating_sub(zero), HERTZ));
+    // A transport stream has no timecode track; what MPEG-2's groups of pictures say is not trusted.
+    let presentation = Presentation { tracks, main, start: None, layout, duration };
+    Ok(Core { framing, begin, growing, length, zero, first, end, presentation, frames, progress })
 }
 
 /// Where the stream has come to: whatever follows is decoded, and so shown, no sooner than the last sample is decoded,

@@ -58,9 +58,7 @@ use self::packet::Framing;
 use self::pes::HERTZ;
 use self::search::Lost;
 use self::seen::Seen;
-use crate::media::{
-    Error, Found, Index, Layout, Rounding, Sample, Source, StartTimecode, Time, Track,
-};
+use crate::media::{Error, Found, Index, Presentation, Rounding, Sample, Source, Time};
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -119,26 +117,8 @@ impl TransportStream {
 }
 
 impl Index for TransportStream {
-    fn tracks(&self) -> &[Track] {
-        &self.core().tracks
-    }
-
-    fn main_track(&self) -> &Track {
-        let core = self.core();
-        &core.tracks[core.main]
-    }
-
-    /// A transport stream has no timecode track; what MPEG-2's groups of pictures say is not trusted.
-    fn start_timecode(&self) -> Option<&StartTimecode> {
-        None
-    }
-
-    fn layout(&self) -> &Layout {
-        &self.core().layout
-    }
-
-    fn duration(&self) -> Option<Time> {
-        Some(self.core().time(self.core().end))
+    fn presentation(&self) -> &Presentation {
+        &self.core().presentation
     }
 
     fn find(&self, source: &dyn Source, time: Time) -> Result<Option<Found>, Error> {
