@@ -37,8 +37,9 @@ pub(in crate::live) fn remove_left(plot: &Plot, name: &OsStr) -> io::Result<bool
     if plot.kind(&record)? == Some(FileType::RegularFile) {
         let _free = Record::lock(plot.open(&record)?)?;
     }
-    let noted = clear(plot, &record)?;
-    Ok(clear(plot, &bytes)? || noted)
+    // A record without bytes is removed at the next start; bytes without one would stay for ever.
+    let there = clear(plot, &bytes)?;
+    Ok(clear(plot, &record)? || there)
 }
 
 /// Removes the file of a hidden name, where there is one; whether there was. A folder that somebody made there would be
@@ -184,6 +185,32 @@ mod tests {
         live::{Asked, Streams},
         store::{Disks, is_held, root::Place},
     };
+    use inotify::{Inotify, WatchMask};
+    use std::fs;
+
+    #[test]
+    fn no_bytes_are_ever_left_without_their_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let ground = [(&Place::default(), folder.path())];
+        let streams = Streams::new(ground, 9, Default::default()).unwrap();
+        let mut looks = Inotify::init().unwrap();
+        looks.watches().add(folder.path(), WatchMask::DELETE).unwrap();
+        let path = |name| folder.path().join(name);
+        for again in [false, true] {
+            fs::write(path(".film.reelmap"), "film").unwrap();
+            fs::write(path(".film.reelmap-record"), "").unwrap();
+            let place = Place::new([&b"film"[..]]).unwrap();
+            if again {
+                drop(streams.write(&place, &Asked::Whole(None), Disks::Own, || Ok(true)).unwrap());
+            } else {
+                assert!(streams.delete(&place, Disks::Own, || Ok(true)).unwrap());
+            }
+            let mut buffer = [0; 4096];
+            let gone = looks.read_events(&mut buffer).unwrap();
+            let gone: Vec<_> = gone.filter_map(|event| event.name).collect();
+            assert_eq!(gone, [".film.reelmap", ".film.reelmap-record"]);
+        }
+    }
 
     #[test]
     fn what_is_given_up_is_let_go_of_when_that_is_said() {
