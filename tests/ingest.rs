@@ -252,6 +252,24 @@ fn what_is_deleted_is_gone() {
 }
 
 #[test]
+fn a_film_whose_name_leaves_no_room_for_hidden_ones_can_be_deleted() {
+    let root = root();
+    let server = serve(&root, &[]);
+    for (length, made) in [(239, true), (240, false), (255, false)] {
+        let name = "n".repeat(length);
+        let sent = put(&server, &format!("PUT /live/{name} HTTP/1.1"), b"film");
+        assert_eq!(sent.status, if made { 201 } else { 400 });
+        assert!(made || sent.text().contains("more than 239 bytes"), "{}", sent.text());
+        fs::write(root.path().join("live").join(&name), "film").unwrap();
+        assert_eq!(server.ask(&format!("DELETE /live/{name} HTTP/1.1")).status, 204);
+        assert_eq!(server.ask(&format!("DELETE /live/{name} HTTP/1.1")).status, 404);
+    }
+    let longer = format!("DELETE /live/{} HTTP/1.1", "n".repeat(256));
+    assert_eq!(server.ask(&longer).status, 404);
+    assert_eq!(names(&root.path().join("live")), [""; 0]);
+}
+
+#[test]
 fn more_than_the_limit_is_refused_and_what_came_is_kept() {
     let root = root();
     let server = serve(&root, &["--ingest-max-bytes", "1000"]);

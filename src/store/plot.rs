@@ -70,7 +70,8 @@ impl Plot {
         let how = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
         match rustix::fs::statx(&self.0, name, how, WANTED) {
             Ok(stat) => Ok(Some(kind(&stat))),
-            Err(Errno::NOENT) => Ok(None),
+            // A name that is too long for the file system stands for nothing.
+            Err(Errno::NOENT | Errno::NAMETOOLONG) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -109,7 +110,7 @@ impl Plot {
     pub fn remove(&self, name: &OsStr) -> io::Result<bool> {
         match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
-            Err(Errno::NOENT) => Ok(false),
+            Err(Errno::NOENT | Errno::NAMETOOLONG) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
     }

@@ -170,7 +170,9 @@ pub(super) fn failed(answer: Answer, place: &Place, error: &io::Error) -> Respon
         let answer = answer.last_words(StatusCode::SERVICE_UNAVAILABLE, words);
         return answer.with(RETRY_AFTER, HeaderValue::from(COME_BACK));
     } else if is(&[Errno::NAMETOOLONG, Errno::INVAL]) {
-        StatusCode::BAD_REQUEST
+        let words = "400 bad request: no file can be made here by that name: it has more than 239 bytes, or more than 64 of its \
+            folders are missing.\n";
+        return answer.last_words(StatusCode::BAD_REQUEST, words);
     } else if is(&[Errno::ROFS, Errno::ACCESS, Errno::PERM]) {
         answer.exchange.app().denials.note(place, error);
         let words = "403 forbidden: the server itself is not let write here; its log says more.\n";
