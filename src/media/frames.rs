@@ -350,10 +350,8 @@ impl Builder {
         }
         let mut frames = self.frames;
         frames.hidden = hidden;
-        for column in [&mut frames.times, &mut frames.offsets, &mut frames.sizes, &mut frames.syncs]
-        {
-            column.shrink();
-        }
+        let Frames { times, offsets, sizes, syncs, parts, .. } = &mut frames;
+        [times, offsets, sizes, syncs, parts].into_iter().for_each(Column::shrink);
         frames.ends.shrink_to_fit();
         Ok(frames)
     }

@@ -176,7 +176,7 @@ impl Rate {
         Some(Time::new(ticks.try_into().ok()?, self.numerator))
     }
 
-    /// How many whole frames have begun after `time`, by that rounding; `None` for a negative one.
+    /// How many frames a time is long, by that rounding; `None` for a negative one.
     pub fn frames_in(self, time: Time, rounding: Rounding) -> Option<u64> {
         let above = i128::from(time.ticks).checked_mul(self.numerator.into())?;
         let below = i128::from(time.scale) * i128::from(self.denominator);

@@ -40,7 +40,7 @@ pub struct Wanted {
     pub frame: u64,
     pub tick: u64,
     /// TrackTimestampScale: the time of a cluster counts in the Segment's ticks, all else of a block in the track's.
-    pub pace: Option<f64>,
+    pub track_scale: Option<f64>,
     /// A decoder may start at each frame.
     pub intra: bool,
 }
@@ -64,7 +64,7 @@ pub struct Walk<'a> {
     cluster: Option<Cluster>,
     lace: Option<Lace>,
     /// How long a frame of the last lace is, of those that say nothing of it.
-    pace: Option<u64>,
+    lace_frame: Option<u64>,
     /// The look for the block after a lace that did not come to an end.
     ahead: Option<Ahead>,
     /// Where the child of a cluster begins that was read last.
@@ -87,14 +87,14 @@ pub struct Stand {
     at: u64,
     cluster: Option<Cluster>,
     lost: bool,
-    pace: Option<u64>,
+    lace_frame: Option<u64>,
     ahead: Option<Ahead>,
 }
 
 impl Stand {
     /// At the element of the Segment at that offset.
     pub fn at(offset: u64) -> Stand {
-        Stand { at: offset, cluster: None, lost: false, pace: None, ahead: None }
+        Stand { at: offset, cluster: None, lost: false, lace_frame: None, ahead: None }
     }
 }
 
@@ -126,25 +126,22 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let reader = Reader::new(source);
         let until = until.min(reader.length());
-        let (cluster, lace) = (None, None);
-        let (growing, dry, lost) = (false, false, false);
-        let at = from;
         Self {
             reader,
             wanted,
             beside: Beside::default(),
-            at,
+            at: from,
             until,
             segment_end,
-            cluster,
-            lace,
-            pace: None,
+            cluster: None,
+            lace: None,
+            lace_frame: None,
             ahead: None,
             child: from,
             peeks: false,
-            growing,
-            dry,
-            lost,
+            growing: false,
+            dry: false,
+            lost: false,
             damage: 0,
         }
     }
@@ -156,17 +153,15 @@ impl<'a> Walk<'a> {
         from: Stand,
         segment_end: Option<u64>,
     ) -> Self {
-        let Stand { at, cluster, lost, pace, ahead } = from;
-        let mut walk = Walk::new(source, wanted, at, u64::MAX, segment_end);
-        (walk.cluster, walk.growing, walk.lost) = (cluster, true, lost);
-        (walk.pace, walk.ahead) = (pace, ahead);
-        walk
+        let Stand { at, cluster, lost, lace_frame, ahead } = from;
+        let walk = Walk::new(source, wanted, at, u64::MAX, segment_end);
+        Walk { cluster, lost, lace_frame, ahead, growing: true, ..walk }
     }
 
     /// Where it stands when it has no more frames, or failed: behind the last one that it gave.
     pub fn stand(&self) -> Stand {
-        let Walk { at, cluster, lost, pace, ahead, .. } = *self;
-        Stand { at, cluster, lost, pace, ahead }
+        let Walk { at, cluster, lost, lace_frame, ahead, .. } = *self;
+        Stand { at, cluster, lost, lace_frame, ahead }
     }
 
     /// The next frame of the track, in file order.
@@ -408,8 +403,8 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let time = time.and_then(|time| {
-            let time = match self.wanted.pace {
-                Some(pace) => ((begun? as f64 / pace) as i64).checked_add(offset)?,
+            let time = match self.wanted.track_scale {
+                Some(scale) => ((begun? as f64 / scale) as i64).checked_add(offset)?,
                 None => time,
             };
             let time = time.checked_sub(self.wanted.delay)?;
@@ -472,12 +467,13 @@ impl<'a> Walk<'a> {
         let gap = next?.map(|next| next.time.saturating_sub(time));
         let each = gap.map(|gap| u64::try_from(gap).unwrap_or(0) / count);
         // No frame is so much longer than the one before: something is missing here.
-        let is_hole = |each: &u64| self.pace.is_some_and(|pace| *each > pace.saturating_mul(8));
-        self.pace = match each.filter(|each| !is_hole(each)) {
+        let is_hole =
+            |each: &u64| self.lace_frame.is_some_and(|frame| *each > frame.saturating_mul(8));
+        self.lace_frame = match each.filter(|each| !is_hole(each)) {
             Some(each) => Some(each).filter(|&each| each > 0),
-            None => self.pace,
+            None => self.lace_frame,
         };
-        Ok(self.pace.and_then(|each| each.checked_mul(count)))
+        Ok(self.lace_frame.and_then(|each| each.checked_mul(count)))
     }
 
     /// How many frames a lace holds, where their sizes fit into the block (RFC 9559 §10.3).

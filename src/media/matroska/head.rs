@@ -30,7 +30,7 @@ pub struct Entry {
     pub frame: u64,
     pub delay: u64,
     /// TrackTimestampScale, where it isn't 1: how many of the Segment's ticks one of this track's is.
-    pub pace: Option<f64>,
+    pub track_scale: Option<f64>,
     /// A decoder may start at each of its frames, whatever their blocks say.
     pub intra: bool,
 }
@@ -370,8 +370,9 @@ fn entry(reader: &mut Reader, element: &Element) -> Result<Entry, Error> {
             ids::DEFAULT_DURATION => entry.frame = reader.unsigned(&child, 0)?,
             ids::TRACK_TIMESTAMP_SCALE => {
                 // What is next to nothing is none, as in ffmpeg.
-                entry.pace =
-                    reader.float(&child)?.filter(|pace| (0.01..1e6).contains(pace) && *pace != 1.0);
+                entry.track_scale = reader
+                    .float(&child)?
+                    .filter(|track_scale| (0.01..1e6).contains(track_scale) && *track_scale != 1.0);
             }
             ids::LANGUAGE => language = reader.text(&child, 32)?,
             ids::LANGUAGE_BCP47 => bcp47 = Some(reader.text(&child, 64)?),

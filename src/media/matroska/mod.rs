@@ -133,13 +133,13 @@ impl Matroska {
     ) -> Result<Option<Matroska>, Error> {
         let Some(entry) = head.entries.get(main) else { return Ok(None) };
         let mut recipe = recipe(head, entry);
-        if said_duration(head, source.length()).is_none() && entry.pace.is_none() {
+        if said_duration(head, source.length()).is_none() && entry.track_scale.is_none() {
             recipe.beside = Beside::of(&head.entries, main, &recipe.clock);
         }
         let (clock, track) = (recipe.clock, entry.track.id);
         let announced = clock::rate(entry.frame);
         let mut sparse = None;
-        if let Some(rate) = announced.filter(|_| entry.pace.is_none())
+        if let Some(rate) = announced.filter(|_| entry.track_scale.is_none())
             && source.length().saturating_sub(recipe.clusters) > small
         {
             let apart = source.length() / sparse::STRETCHES;
@@ -185,16 +185,16 @@ impl Matroska {
             sync_samples: Some(shown as u64),
             ..layout(head)
         };
-        let pace = pace(frames, announced, clock);
+        let rate = rate_of(frames, announced, clock);
         // The last frame is shown as long as its neighbour, where nothing says how long it is.
         let before = frames.len().checked_sub(2).and_then(|rank| frames.times().get(rank));
         let gap = before.and_then(|before| last.0.checked_sub(before));
         let said = announced.and_then(|rate| rate.time_of(1)).map(|time| clock.up_to(time));
         let last = (last.0, last.1.or(said).or(gap));
-        let shown = shown_until(clock, last, pace.0).max(whole.part.others_end.unwrap_or(0));
+        let shown = shown_until(clock, last, rate.0).max(whole.part.others_end.unwrap_or(0));
         let duration = duration(head, clock, shown, length);
         let map = Map::Whole(Box::new(whole));
-        Some(Self::told(head, main, recipe, (map, layout), pace, duration))
+        Some(Self::told(head, main, recipe, (map, layout), rate, duration))
     }
 
     /// The index, with what the head tells of its tracks.
@@ -367,11 +367,12 @@ impl Index for Matroska {
 
 /// What is known of a track before its blocks are looked at.
 fn recipe(head: &Head, entry: &Entry) -> Recipe {
-    let tick = entry.pace.map_or(head.tick, |pace| (head.tick as f64 * pace) as u64).max(1);
+    let tick =
+        entry.track_scale.map_or(head.tick, |scale| (head.tick as f64 * scale) as u64).max(1);
     let clock = Clock::new(tick);
     let (track, delay) = (entry.track.id, clock.nearest(entry.delay));
-    let Entry { frame, pace, intra, .. } = *entry;
-    let wanted = Wanted { track, delay, frame, tick, pace, intra };
+    let Entry { frame, track_scale, intra, .. } = *entry;
+    let wanted = Wanted { track, delay, frame, tick, track_scale, intra };
     let (beside, sound) = (Beside::default(), entry.track.kind == Kind::Audio);
     Recipe { wanted, sound, beside, clock, clusters: head.clusters, segment_end: head.segment_end }
 }
@@ -388,7 +389,7 @@ fn layout(head: &Head) -> Layout {
 }
 
 /// The rate of the frames, and whether it is a variable one: off its grid, or with places left out.
-fn pace(frames: &Frames, announced: Option<Rate>, clock: &Clock) -> (Option<Rate>, bool) {
+fn rate_of(frames: &Frames, announced: Option<Rate>, clock: &Clock) -> (Option<Rate>, bool) {
     let times = frames.times();
     let (Some(first), Some(last)) = (times.get(0), times.last()) else {
         return (announced, false);

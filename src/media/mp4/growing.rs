@@ -9,13 +9,14 @@
 
 use super::{
     boxes::Place,
-    candidates, codec,
+    candidates,
     fragments::Fragments,
+    major_brand,
     moov::Moov,
     rate,
     samples::{Raw, Samples, Taker},
     shown::Shown,
-    timecode_track, tmcd,
+    start_timecode,
 };
 use crate::media::{
     Error, Kind, Layout, Presentation, Source, StartTimecode, Time, Track, index::Container,
@@ -91,9 +92,7 @@ impl Growing {
             }
             match (&place.kind, &mut self.film) {
                 (b"ftyp", _) if place.length() >= 4 => {
-                    let mut kind = [0; 4];
-                    read_exact(source, &mut kind, place.body)?;
-                    self.brand = Some(codec::name(kind));
+                    self.brand = Some(major_brand(source, &place)?);
                 }
                 (b"moov", None) => self.film = Some(Film::begin(source, place)?),
                 (b"sidx", Some(film)) => {
@@ -150,10 +149,7 @@ impl Film {
             }
             decode = samples.decode_end();
         }
-        let start = match timecode_track(&moov, trak) {
-            Some(timecode) => tmcd::start(source, timecode)?,
-            None => None,
-        };
+        let start = start_timecode(source, &moov, trak)?;
         let (fragments, scale) = (Fragments::new(trak, list, decode), trak.scale);
         let shown = Shown::new(trak, source.length(), true)?;
         let tracks = moov.tracks.iter_mut().map(|trak| std::mem::take(&mut trak.facts)).collect();

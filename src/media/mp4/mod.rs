@@ -25,8 +25,8 @@ mod tmcd;
 pub use growing::Growing;
 
 use super::{
-    Error, Kind, Layout, Presentation, Source, Time, Track, frames::Frames, index::Container,
-    listed::Listed,
+    Error, Kind, Layout, Presentation, Source, StartTimecode, Time, Track, frames::Frames,
+    index::Container, listed::Listed,
 };
 use boxes::Place;
 use edits::Edits;
@@ -64,11 +64,7 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
             return Err(Error::broken(top.at, what));
         };
         match &place.kind {
-            b"ftyp" if place.length() >= 4 => {
-                let mut kind = [0; 4];
-                super::read_exact(source, &mut kind, place.body)?;
-                brand = Some(codec::name(kind));
-            }
+            b"ftyp" if place.length() >= 4 => brand = Some(major_brand(source, &place)?),
             b"moov" => break place,
             // Still pictures (HEIF, AVIF) have this in a moov's place.
             b"meta" => pictures = true,
@@ -88,10 +84,7 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
         true => Error::broken(place.end, "the file ends in the middle of its moov"),
         false => Error::NoTrack,
     })?;
-    let start = match timecode_track(&moov, trak) {
-        Some(timecode) => tmcd::start(source, timecode)?,
-        None => None,
-    };
+    let start = start_timecode(source, &moov, trak)?;
     let scale = trak.scale;
     let last = end.saturating_sub(frames.times().last().unwrap_or(end));
     let (rate, variable) = rate::of(frames.times(), scale, last);
@@ -170,14 +163,26 @@ fn candidates(moov: &Moov) -> Vec<(usize, &Trak)> {
     list
 }
 
-/// The timecode track that the main one refers to; else the only one there is.
-fn timecode_track<'a>(moov: &'a Moov, main: &Trak) -> Option<&'a Trak> {
+/// What the ftyp at `place` calls the file first (§4.3).
+fn major_brand(source: &dyn Source, place: &Place) -> Result<String, Error> {
+    let mut kind = [0; 4];
+    super::read_exact(source, &mut kind, place.body)?;
+    Ok(codec::name(kind))
+}
+
+/// What the timecode track says that the main one refers to; else the only one there is.
+fn start_timecode(
+    source: &dyn Source,
+    moov: &Moov,
+    main: &Trak,
+) -> Result<Option<StartTimecode>, Error> {
     let mut all =
         moov.tracks.iter().filter(|trak| trak.entry.is_some_and(|entry| entry.is(b"tmcd")));
-    match main.timecode {
+    let track = match main.timecode {
         Some(id) => all.find(|trak| trak.id == id),
         None => all.next().filter(|_| all.next().is_none()),
-    }
+    };
+    track.map_or(Ok(None), |track| tmcd::start(source, track))
 }
 
 /// What a track shows, when that ends, and what was read of the fragments if there are any.
