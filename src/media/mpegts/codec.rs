@@ -93,6 +93,7 @@ impl Codec {
             0x84 | 0x87 | 0xc2 => Eac3,
             // Where a program says whose types it has, it is another's: SCTE 27 subtitles.
             0x82 if registered(program).next().is_none() => Dts,
+            0x83 if registered(program).next().is_none() => Audio("mlpa"),
             0x8a => Dts,
             0x86 if splices => Timed("scte_35"),
             kind => Unknown(kind),
@@ -175,7 +176,7 @@ mod tests {
 
     #[test]
     fn types_and_descriptors_name_a_codec() {
-        let table: [(u8, &[u8], &[u8], Codec); 15] = [
+        let table: [(u8, &[u8], &[u8], Codec); 17] = [
             (0x1b, b"", b"", H264),
             (0x24, b"", b"", Hevc),
             (0x02, b"", b"", Mpeg2),
@@ -189,6 +190,8 @@ mod tests {
             (0x86, b"", b"\x05\x04HDMV", Dts),
             (0x82, b"", b"", Dts),
             (0x82, b"", b"\x05\x04GA94", Unknown(0x82)),
+            (0x83, b"", b"", Audio("mlpa")),
+            (0x83, b"", b"\x05\x04GA94", Unknown(0x83)),
             (0x90, b"", b"\x05\x04HDMV", Timed("hdmv_pgs_subtitle")),
             (0x90, b"", b"", Unknown(0x90)),
         ];

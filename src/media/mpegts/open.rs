@@ -135,12 +135,17 @@ impl<'s> File<'s> {
         let mut progress = Progress::new(tables.clone(), wanted, self.begin);
         let mut gathered = progress.advance(self)?;
         if gathered.count == 0 {
-            // Named in the tables, but never there: the first stream that is.
+            // Named in the tables, but never there: the first stream that is, be it one without a codec's name.
             let Progress { pass, .. } = &progress;
+            let mut tables = pass.tables.clone();
+            let mut walk = self.first_packets();
+            while let Some((_, packet)) = walk.step()? {
+                tables.recognise(packet);
+            }
             let there = |place: usize| pass.times.get(place).is_some_and(Option::is_some);
-            let other = |kind| pass.tables.first(kind, there).filter(|&place| place != wanted);
+            let other = |kind| tables.first(kind, there).filter(|&place| place != wanted);
             if let Some(other) = other(Kind::Video).or(other(Kind::Audio)) {
-                progress = Progress::new(pass.tables.clone(), other, self.begin);
+                progress = Progress::new(tables, other, self.begin);
                 progress.instead = true;
                 gathered = progress.advance(self)?;
             }

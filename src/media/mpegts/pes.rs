@@ -70,7 +70,8 @@ pub fn difference(stamp: i64, other: i64) -> i64 {
 /// A value of this type turns stamps into times that do not wrap.
 ///
 /// A stamp near the one before it goes on from there, over any number of wraps. After a jump it is
-/// read as lying in the 26.5 hours that begin a minute before the file's first stamp.
+/// read as lying in the 26.5 hours that begin a minute before the file's first stamp. A first stamp in the last
+/// minute before a wrap is negative: another program's clock may begin behind the wrap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
     pub origin: i64,
@@ -79,7 +80,9 @@ pub struct Clock {
 impl Clock {
     /// The clock of a file whose first stamp is this one.
     pub fn from(first: i64) -> Self {
-        Clock { origin: first - 60 * i64::from(HERTZ) }
+        let minute = 60 * i64::from(HERTZ);
+        let wrapped = if first >= WRAP - minute { WRAP } else { 0 };
+        Clock { origin: first - wrapped - minute }
     }
 
     pub fn time(self, stamp: i64, last: Option<i64>) -> i64 {
@@ -158,9 +161,9 @@ mod tests {
     fn time_goes_on_over_a_wrap() {
         let first = WRAP - 90_000;
         let clock = Clock::from(first);
-        assert_eq!(clock.time(first, None), first);
-        assert_eq!(clock.time(100, None), WRAP + 100);
-        let (mut last, mut stamp) = (first, first);
+        assert_eq!(clock.time(first, None), -90_000);
+        assert_eq!(clock.time(100, None), 100);
+        let (mut last, mut stamp) = (-90_000, first);
         for _ in 0..2000 {
             stamp = (stamp + STEP / 2) % WRAP;
             let time = clock.time(stamp, Some(last));

@@ -243,6 +243,36 @@ fn sound_alone_is_a_film_too() {
 }
 
 #[test]
+fn sound_without_a_type_is_a_film_where_the_pictures_never_come() {
+    let mut mux = Mux::new(192);
+    mux.tables(&[(0x02, 0x100, &[]), (0x06, SOUND, &[])]);
+    let frame = [0xff, 0xf1, 0x50, 0x80, 0x01, 0x7f, 0xfc, 0, 0, 0, 0];
+    let spans: Vec<_> = (0..3).map(|k| mux.pes(SOUND, Some(k * 2090), None, &frame)).collect();
+    let made = whole(&mux.bytes);
+    assert_eq!((made.main_track().id, made.main_track().kind), (0x101, Kind::Audio));
+    let found = made.find(&mux.bytes, time(2100)).unwrap().unwrap();
+    assert_eq!((&found.frame.span, &found.sync.span), (&spans[1], &spans[1]));
+}
+
+#[test]
+fn a_wrap_may_lie_between_where_two_programs_begin() {
+    let mut mux = Mux::new(188);
+    mux.section(0, &pat(&[(1, 0x20), (2, 0x21)]));
+    mux.section(0x20, &pmt(1, 0x100, &[(0x1b, 0x100, &[])]));
+    mux.section(0x21, &pmt(2, SOUND, &[(0x0f, SOUND, &[])]));
+    let stamp = |time: i64| Some(time.rem_euclid(pes::WRAP));
+    let frame = [0xff, 0xf1, 0x50, 0x80, 0x01, 0x7f, 0xfc, 0, 0, 0, 0];
+    let mut spans = Vec::new();
+    for k in 0..20 {
+        spans.push(mux.pes(0x100, stamp(k * FRAME - 27_000), None, &picture(k == 0, 300)));
+        mux.pes(SOUND, stamp(k * FRAME), None, &frame);
+    }
+    let made = whole(&mux.bytes);
+    let found = made.find(&mux.bytes, time(9 * FRAME)).unwrap().unwrap();
+    assert_eq!((&found.frame.span, &found.sync.span, found.later), (&spans[9], &spans[0], false));
+}
+
+#[test]
 fn what_cannot_be_read_says_why() {
     let refused = |bytes: Vec<u8>| open(&bytes).unwrap_err();
     assert!(matches!(refused(vec![0; 10_000]), Error::Unknown));

@@ -31,6 +31,9 @@ pub struct Picture {
 /// Bytes of a slice that suffice for its header's first fields.
 const ENOUGH: usize = 48;
 
+/// Behind the length and the time of a frame; the byte that follows tells TrueHD from MLP.
+const MAJOR_SYNC: [u8; 3] = [0xf8, 0x72, 0x6f];
+
 /// Headers longer than this are not looked through.
 pub const LONGEST: usize = 256 << 10;
 
@@ -44,7 +47,9 @@ enum Syntax {
     Vc1(mpeg2::Vc1),
     /// The packet's hint is all there is.
     Hint,
-    /// Every frame is a place to start: sound.
+    /// TrueHD and MLP: some frames begin with a major sync.
+    Lossless,
+    /// Every frame is a place to start: other sound.
     Always,
 }
 
@@ -68,6 +73,7 @@ impl Sniffer {
             Codec::Mpeg4 => Syntax::Mpeg4,
             Codec::Vc1 => Syntax::Vc1(mpeg2::Vc1::default()),
             Codec::Video(_) => Syntax::Hint,
+            Codec::Audio("mlpa") => Syntax::Lossless,
             _ => Syntax::Always,
         };
         Sniffer { syntax, code: None, searched: 0, hint: false }
@@ -81,7 +87,7 @@ impl Sniffer {
             Syntax::Hevc(syntax) => syntax.begin(),
             Syntax::Mpeg2(syntax) => syntax.begin(),
             Syntax::Vc1(syntax) => syntax.begin(),
-            Syntax::Vvc | Syntax::Mpeg4 | Syntax::Hint | Syntax::Always => {}
+            Syntax::Vvc | Syntax::Mpeg4 | Syntax::Lossless | Syntax::Hint | Syntax::Always => {}
         }
     }
 
@@ -91,6 +97,11 @@ impl Sniffer {
         match self.syntax {
             Syntax::Hint => return Some(Picture { sync: self.hint, part: Part::Whole }),
             Syntax::Always => return Some(Picture { sync: true, part: Part::Whole }),
+            Syntax::Lossless if stream.len() < 7 && !whole => return None,
+            Syntax::Lossless => {
+                let sync = stream.get(4..7) == Some(&MAJOR_SYNC);
+                return Some(Picture { sync, part: Part::Whole });
+            }
             _ => {}
         }
         loop {
@@ -148,7 +159,7 @@ impl Sniffer {
             Syntax::Mpeg2(syntax) => syntax.take(unit),
             Syntax::Mpeg4 => mpeg2::mpeg4(unit),
             Syntax::Vc1(syntax) => syntax.take(unit),
-            Syntax::Hint | Syntax::Always => None,
+            Syntax::Lossless | Syntax::Hint | Syntax::Always => None,
         }
     }
 
@@ -240,6 +251,19 @@ mod tests {
             assert_eq!(picture, Some(Picture { sync: true, part: Part::Whole }), "{piece}");
             assert!(bytes <= 17 + ENOUGH + piece, "{piece}: {bytes}");
         }
+    }
+
+    #[test]
+    fn lossless_sound_begins_at_a_major_sync() {
+        let codec = Codec::Audio("mlpa");
+        for (byte, sync) in [(0x6f, true), (0x6e, false)] {
+            let stream = [0xc1, 0x58, 0x16, 0x3e, 0xf8, 0x72, byte, 0xba];
+            for piece in 1..9 {
+                let (picture, _) = seen(codec, &stream, piece);
+                assert_eq!(picture, Some(Picture { sync, part: Part::Whole }));
+            }
+        }
+        assert!(!seen(codec, &[0xc1], 1).0.unwrap().sync);
     }
 
     #[test]
