@@ -31,6 +31,8 @@ pub struct Shown {
     /// When the last frame ends, and when the last edit does.
     end: i64,
     listed_end: i64,
+    /// The file ends before some of its samples.
+    cut_off: bool,
     taken: u64,
     /// How many may be taken.
     most: u64,
@@ -83,6 +85,7 @@ impl Shown {
             length,
             end: 0,
             listed_end: 0,
+            cut_off: false,
             taken: 0,
             most,
             least: -1,
@@ -144,6 +147,7 @@ impl Shown {
     pub fn take(&mut self, raw: Raw) -> Result<(), Error> {
         self.count(raw.offset)?;
         if raw.offset >= self.length {
+            self.cut_off = true;
             return Ok(());
         }
         let room = u32::try_from(self.length - raw.offset).unwrap_or(u32::MAX);
@@ -224,7 +228,9 @@ impl Shown {
             frames.shift(-late);
             end = end.saturating_sub(late);
         }
-        Ok((frames, end.min(self.listed_end)))
+        // The last frame lasts until its edit ends, be it longer than what it shows of the media.
+        let lasts = self.kind != Timeline::Exact && !self.cut_off;
+        Ok((frames, if lasts { self.listed_end } else { end.min(self.listed_end) }))
     }
 }
 

@@ -87,6 +87,20 @@ fn an_edit_between_two_frames_moves_all_to_the_beginning() {
 }
 
 #[test]
+fn the_last_frame_lasts_until_its_edit_ends() {
+    // Cut within a frame, what follows it begins at zero: that much remains at the end.
+    let cut = Film { edits: vec![(850, 15)], moov_first: true, ..film() }.bytes();
+    assert_eq!(times(&cut), [0, 10, 20, 30, 40, 50, 60, 70]);
+    assert_eq!(at(&cut, 84), (7, 30, false));
+    assert_eq!(index(&cut).duration(), Some(Time::new(85, 100)));
+    let long = Film { edits: vec![(3000, 0)], ..film() }.bytes();
+    assert_eq!(at(&long, 299), (9, 50, false));
+    // Of a file that is cut off nobody knows what would be shown.
+    let gone = cut[..cut.len() - 20].to_vec();
+    assert_eq!(index(&gone).duration(), Some(Time::new(70, 100)));
+}
+
+#[test]
 fn a_track_whose_edits_last_no_time_is_not_looked_up_beside_another() {
     let none = Film { edits: vec![(0, 20)], ..film() };
     assert_eq!(times(&none.bytes())[..2], [0, 10]);
