@@ -149,8 +149,12 @@ def compare(seek, path, found):
     return len(answers), equal, different, None
 
 
-def without_parser(path):
-    return probe(path, "-fflags", "noparse")
+NO_PARSER = "-fflags", "noparse"
+SHIFTED = "-advanced_editlist", "0"
+
+
+def without_parser(path, *options):
+    return probe(path, *options, *NO_PARSER)
 
 
 def boxes(data, at, end):
@@ -206,9 +210,9 @@ def is_fragmented(path):
     return b"moof" in {kind for kind, *_ in boxes(data, 0, len(data))}
 
 
-def with_whole_edits(path):
-    """The packets as they are where ffprobe only shifts them by the edit list."""
-    return probe(path, "-advanced_editlist", "0") if is_fragmented(path) else None
+def with_whole_edits(path, *options):
+    """The packets as they are where ffprobe only shifts them by the edit list, those before time zero flagged as hidden."""
+    return without_negative_times(path, *options, *SHIFTED) if is_fragmented(path) else None
 
 
 def edits(data):
@@ -233,7 +237,7 @@ def edits(data):
     return lists
 
 
-def with_empty_edits(path):
+def with_empty_edits(path, *options):
     """The packets, those in an empty edit after the first media flagged as hidden: ffprobe shows the media's beginning there."""
     try:
         lists = edits(path.read_bytes())
@@ -243,7 +247,7 @@ def with_empty_edits(path):
     gaps = {track: [edit for edit in list_ if edit[2] == -1] for track, list_ in lists.items()}
     if not any(gaps.values()):
         return None
-    found = probe(path)
+    found = probe(path, *options)
     for stream in found["streams"]:
         mine = [p for p in found["packets"] if p["stream_index"] == stream["index"] and "pts" in p and "D" not in p["flags"]]
         for start, end, _ in gaps.get(int(stream.get("id", "0"), 16), []):
@@ -253,9 +257,9 @@ def with_empty_edits(path):
     return found
 
 
-def without_negative_times(path):
+def without_negative_times(path, *options):
     """The packets, those before the first edit, or time zero, flagged as hidden."""
-    found = probe(path)
+    found = probe(path, *options)
     if not is_fragmented(path):
         return found
     begins = {track: next((start for start, _, time in list_ if time != -1), list_[-1][1] if list_ else 0)
@@ -267,7 +271,7 @@ def without_negative_times(path):
     return found
 
 
-def without_added_shift(path):
+def without_added_shift(path, *options):
     """The packets with the times that fragments tell.
 
     Where a shift (composition offset) in a fragment is negative, ffprobe adds the largest one it has met so far to
@@ -278,7 +282,7 @@ def without_added_shift(path):
         return None
     if not any(shift < 0 for track in samples.values() for _, shift in track.values()):
         return None
-    found = probe(path)
+    found = probe(path, *options)
     for stream in found["streams"]:
         times = samples.get(int(stream.get("id", "0"), 16), {})
         mine = [p for p in found["packets"] if p["stream_index"] == stream["index"] and int(p.get("pos", -1)) in times]
@@ -290,7 +294,26 @@ def without_added_shift(path):
     return found
 
 
-def first_film_alone(path):
+def with_shifts_of_fragments(path, *options):
+    """The packets with the shifts (composition offsets) that fragments tell.
+
+    Where the moov has samples, and no shifts for them, ffprobe leaves out those of the fragments."""
+    try:
+        samples = fragment_times(path.read_bytes())
+    except (struct.error, UnboundLocalError):
+        return None
+    found = probe(path, *options)
+    for stream in found["streams"]:
+        times = samples.get(int(stream.get("id", "0"), 16), {})
+        mine = [p for p in found["packets"] if p["stream_index"] == stream["index"] and "dts" in p and "pos" in p]
+        before = {int(p["pts"]) - int(p["dts"]) for p in mine if int(p["pos"]) not in times}
+        if len(before) == 1 and any(shift for _, shift in times.values()):
+            for packet in mine:
+                packet["pts"] = int(packet["dts"]) + times.get(int(packet["pos"]), (0, 0))[1]
+    return found
+
+
+def first_film_alone(path, *options):
     """The packets before another Matroska file, joined to this one."""
     data = path.read_bytes()
     joint = data.find(b"\x1a\x45\xdf\xa3", 4)
@@ -299,16 +322,16 @@ def first_film_alone(path):
     with tempfile.NamedTemporaryFile(suffix=path.suffix) as first:
         first.write(data[:joint])
         first.flush()
-        return probe(Path(first.name))
+        return probe(Path(first.name), *options)
 
 
-def with_laces_spread(path):
+def with_laces_spread(path, *options):
     """The packets, those of one Matroska block evenly apart up to the next block."""
-    found = probe(path)
+    found = probe(path, *options)
     if "matroska" not in found["format"]["format_name"]:
         return None
     for stream in found["streams"]:
-        mine = [p for p in found["packets"] if p["stream_index"] == stream["index"] and "pos" in p]
+        mine = [p for p in found["packets"] if p["stream_index"] == stream["index"] and "pts" in p and "pos" in p]
         blocks = [list(group) for _, group in itertools.groupby(mine, key=lambda p: p["pos"])]
         each = 0
         for block, following in zip(blocks, [*blocks[1:], None]):
@@ -319,7 +342,7 @@ def with_laces_spread(path):
     return found
 
 
-def with_fields_in_pairs(path):
+def with_fields_in_pairs(path, *options):
     """The packets, and when each decoded picture begins: half as many, where each field is a packet."""
     command = ["ffprobe", "-v", "quiet", "-of", "json", "-select_streams", "v:0", "-show_frames",
                "-show_entries", "frame=pts,interlaced_frame", str(path)]
@@ -327,10 +350,10 @@ def with_fields_in_pairs(path):
     pictures = [int(f["pts"]) for f in frames if "pts" in f]
     if not pictures or not all(f.get("interlaced_frame") for f in frames):
         return None
-    return {**probe(path), "pictures": pictures}
+    return {**probe(path, *options), "pictures": pictures}
 
 
-def without_duplicates(path):
+def without_duplicates(path, *options):
     """The packets, where no transport packet is sent twice in a row: ffprobe takes the second one for more of the stream."""
     data = path.read_bytes()
     sizes = [size for size in (188, 192, 204) if len(data) > 9 * size
@@ -352,14 +375,14 @@ def without_duplicates(path):
     with tempfile.NamedTemporaryFile(suffix=path.suffix) as once:
         once.write(b"".join(data[at:at + size] for at in kept))
         once.flush()
-        found = probe(Path(once.name))
+        found = probe(Path(once.name), *options)
     for packet in found["packets"] if found else []:
         if "pos" in packet:
             packet["pos"] = kept[int(packet["pos"]) // size]
     return found
 
 
-def alone(path):
+def alone(path, *options):
     """The packets of the main stream, read by themselves, of an MP4 that is cut off."""
     data = path.read_bytes()
     whole = at = 0
@@ -368,17 +391,17 @@ def alone(path):
         whole = at = at + (long if size == 1 else size or len(data) - at)
         if size == 1 and long < 16 or 1 < size < 8:
             return None
-    found = probe(path)
+    found = probe(path, *options)
     stream = Oracle(found).stream
     if whole <= len(data) or "mov" not in found["format"]["format_name"] or not stream:
         return None
-    return probe(path, "-select_streams", str(stream["index"]))
+    return probe(path, *options, "-select_streams", str(stream["index"]))
 
 
-def with_parity_behind(path):
+def with_parity_behind(path, *options):
     """The packets, each where a packet of 204 bytes begins: with its sync byte."""
     data = path.read_bytes()
-    found = probe(path)
+    found = probe(path, *options)
     places = [int(p["pos"]) for p in found["packets"] if "pos" in p]
     begins = lambda at: data[at:at + 1] == b"\x47"
     if "mpegts" not in found["format"]["format_name"] or not places or all(map(begins, places)):
@@ -391,18 +414,44 @@ def with_parity_behind(path):
     return found
 
 
-def with_short_blocks_at_their_begin(path):
+def with_short_blocks_at_their_begin(path, *options):
     """The packets, each of them begun where the one before ends.
 
     What ffprobe says of Vorbis forgets within a page which block was before. So it takes a short one behind a long one,
     with which it overlaps, for as short as one behind a short one, and has it begin late."""
-    found = probe(path)
+    found = probe(path, *options)
     if [stream.get("codec_name") for stream in found["streams"]] != ["vorbis"]:
         return None
     told = [packet for packet in found["packets"] if "pts" in packet]
     ends = [int(packet["pts"]) + int(packet.get("duration", 0)) for packet in told]
     for packet, end in zip(told[1:], ends):
         packet["pts"] = min(int(packet["pts"]), end)
+    return found
+
+
+def with_times_by_pages(path, *options):
+    """The packets of FLAC in Ogg: those without a time evenly between their neighbours, and those of the first page
+    right before the second."""
+    found = probe(path, *options)
+    if [stream.get("codec_name") for stream in found["streams"]] != ["flac"] or "ogg" not in found["format"]["format_name"]:
+        return None
+    mine = [p for p in found["packets"] if "pos" in p]
+    told = [(rank, int(p["pts"])) for rank, p in enumerate(mine) if "pts" in p]
+    if len(told) < 2:
+        return None
+    for (rank, time), (next_rank, next_time) in itertools.pairwise(told):
+        step = (next_time - time) // (next_rank - rank)
+        for k in range(rank, next_rank):
+            mine[k]["pts"] = time + (k - rank) * step
+    rank, time = told[-1]
+    for k, packet in enumerate(mine[rank:]):
+        packet["pts"] = time + k * step
+    first = [p for p in mine if p["pos"] == mine[0]["pos"]]
+    if 2 < len(first) < len(mine):
+        step = first[1]["pts"] - first[0]["pts"]
+        late = mine[len(first)]["pts"] - first[-1]["pts"] - step
+        for packet in first:
+            packet["pts"] += late
     return found
 
 
@@ -418,8 +467,19 @@ REASONS = {
     with_laces_spread: "frames that share a block of unknown length are spread evenly up to the next one",
     with_short_blocks_at_their_begin: "ffprobe forgets what a short block of Vorbis overlaps, and has it begin late",
     without_added_shift: "ffprobe adds the largest negative shift of the fragments to their times",
+    with_times_by_pages: "a page of FLAC tells when its last packet ends; ffprobe doesn't tell all packets' times, and begins at zero",
+    with_shifts_of_fragments: "ffprobe leaves out the shifts of fragments where the moov's samples have none",
     alone: "the file is cut off, and ffprobe ends with the first sample of another stream that it hasn't got",
     with_parity_behind: "ffprobe counts the place of a packet of 204 bytes from 16 before its sync byte",
+}
+
+
+# Two of them at once.
+ALSO = {
+    "": (),
+    "an edit of no duration lasts as the fragments do, and ": SHIFTED,
+    "pictures aren't read for sync samples, and ": NO_PARSER,
+    "an edit of no duration lasts as the fragments do, pictures aren't read for sync samples, and ": (*SHIFTED, *NO_PARSER),
 }
 
 
@@ -436,11 +496,12 @@ def reason(seek, path, found, different):
     unread = not READ & set(container.split(",")) or container == "ogg" and codecs - READ_OF_OGG
     if unread and len(different) == 1 and REFUSED in list(different)[0]:
         return f"no reader for this container: {container}"
-    for way, why in REASONS.items():
-        found = way(path)
-        asked, equal, _, skipped = compare(seek, path, found) if found else (0, 0, {}, "")
-        if asked and asked == equal:
-            return why
+    for also, options in ALSO.items() if "mov" in container else [("", ())]:
+        for way, why in REASONS.items():
+            found = way(path, *options)
+            asked, equal, _, skipped = compare(seek, path, found) if found else (0, 0, {}, "")
+            if asked and asked == equal:
+                return also + why
     return None
 
 
