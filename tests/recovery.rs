@@ -299,6 +299,38 @@ fn what_was_left_is_said_in_the_log() {
 }
 
 #[test]
+fn what_was_left_is_found_by_every_way_that_leads_to_it() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("folder")).unwrap();
+    symlink("folder", root.path().join("link")).unwrap();
+    let send = |program: &Program, head: &str, body: &str| {
+        let mut client = program.connect();
+        client.request(&format!("{head}\nContent-Length: {}", body.len()));
+        client.send(body);
+        client.response("PUT").status
+    };
+    let program = serve(root.path());
+    for name in ["part", "whole", "deleted"] {
+        let first = format!("PUT /link/{name} HTTP/1.1\nContent-Range: bytes 0-1/4");
+        assert_eq!(send(&program, &first, "fi"), 202);
+    }
+    drop(program);
+    let program = serve(root.path());
+    let ask = "PUT /link/part HTTP/1.1\nContent-Range: bytes */*";
+    let next = "PUT /folder/part HTTP/1.1\nContent-Range: bytes 2-2/4";
+    let last = "PUT /link/part HTTP/1.1\nContent-Range: bytes 3-3/4";
+    assert_eq!(send(&program, ask, ""), 200);
+    assert_eq!(send(&program, next, "l"), 202);
+    assert_eq!(send(&program, last, "m"), 201);
+    assert_eq!(send(&program, "PUT /link/whole HTTP/1.1", "film"), 201);
+    assert_eq!(program.connect().ask("DELETE /link/deleted HTTP/1.1").status, 204);
+    for name in ["part", "whole"] {
+        assert_eq!(fs::read(root.path().join("folder").join(name)).unwrap(), b"film");
+    }
+    assert_eq!(names(&root.path().join("folder")).len(), 2);
+}
+
+#[test]
 fn what_is_no_record_is_left_alone() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join(".film.reelmap-record"), "what is this?").unwrap();

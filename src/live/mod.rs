@@ -111,6 +111,19 @@ impl Streams {
         Ok(ground.folder.plot(&rest.parent(), make, disks)?)
     }
 
+    /// The folder of `place`. What waits in it under that name, but came there by another way, is let go of.
+    fn plot_of(
+        &self,
+        half: &Half,
+        place: &Place,
+        make: bool,
+        disks: Disks,
+    ) -> Result<Plot, Refused> {
+        let plot = self.plot(place, make, disks)?;
+        half.let_go_of_others(place, &plot);
+        Ok(plot)
+    }
+
     /// Where an upload to `place` is open, or would be by who waits for these disks.
     fn half(&self, place: &Place, disks: Disks) -> Result<&Half, Refused> {
         match disks {
@@ -145,13 +158,13 @@ impl Streams {
         if self.all().iter().any(|upload| place.below(upload.place()).is_some()) {
             return Err(Refused::InTheWay);
         }
-        let plot = self.plot(place, true, disks)?;
+        let plot = self.plot_of(half, place, true, disks)?;
         self.make_room(half)?;
         let there = plot.kind(place.name())?;
         if there == Some(FileType::Directory) {
             return Err(Refused::InTheWay);
         }
-        if let Some(upload) = self.gone_on_with(place, asked, disks)? {
+        if let Some(upload) = self.gone_on_with(half, place, asked, disks)? {
             let writer = upload.claim(asked)?;
             half.open(upload);
             return Ok(writer);
@@ -211,7 +224,7 @@ impl Streams {
             }
             half.give_up(upload)?;
         }
-        let plot = match self.plot(place, false, disks) {
+        let plot = match self.plot_of(half, place, false, disks) {
             Err(Refused::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             plot => plot?,
         };

@@ -16,6 +16,7 @@ use super::{
 use crate::store::{plot::Plot, root::Place};
 use durable::Durable;
 use std::{
+    ffi::OsStr,
     io,
     ops::Range,
     sync::{
@@ -210,6 +211,11 @@ impl Upload {
         let progress = self.progress();
         let waits = progress.claims.is_empty() && progress.finished.is_none();
         (waits && progress.held.count() > 0).then_some(progress.left)
+    }
+
+    /// Whether it lies in that folder, by the same name.
+    pub(super) fn lies_in(&self, plot: &Plot, name: &OsStr) -> bool {
+        self.place.name() == name && self.plot.is(plot).unwrap_or(false)
     }
 
     /// Lets go of what waits: it stays where it is, for who takes it up.

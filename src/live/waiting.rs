@@ -34,7 +34,7 @@ impl Streams {
         let upload = match half.at(place) {
             Some(upload) => upload,
             None => {
-                let Some(upload) = self.left_at(place, disks)? else { return Ok(None) };
+                let Some(upload) = self.left_at(half, place, disks)? else { return Ok(None) };
                 self.make_room(half)?;
                 half.open(upload.clone());
                 upload
@@ -89,14 +89,22 @@ impl Streams {
         }
         match open {
             Some(upload) => half.give_up(upload).map(|()| true),
-            None => hidden::remove_left(plot, place.name()),
+            None => {
+                half.let_go_of_others(place, plot);
+                hidden::remove_left(plot, place.name())
+            }
         }
     }
 
     /// What is there of an upload to `place` that gave way.
-    fn left_at(&self, place: &Place, disks: Disks) -> Result<Option<Arc<Upload>>, Refused> {
+    fn left_at(
+        &self,
+        half: &Half,
+        place: &Place,
+        disks: Disks,
+    ) -> Result<Option<Arc<Upload>>, Refused> {
         let left = self
-            .plot(place, false, disks)
+            .plot_of(half, place, false, disks)
             .and_then(|plot| Ok(Upload::resume(place, plot, &self.census)?.map(Arc::new)));
         match left {
             Err(Refused::Io(error)) if is_nothing(&error) => Ok(None),
@@ -107,13 +115,30 @@ impl Streams {
     /// The upload that a writer of what is `asked` goes on with, of those that gave way.
     pub(super) fn gone_on_with(
         &self,
+        half: &Half,
         place: &Place,
         asked: &Asked,
         disks: Disks,
     ) -> Result<Option<Arc<Upload>>, Refused> {
         match asked {
-            Asked::Part(..) => self.left_at(place, disks),
+            Asked::Part(..) => self.left_at(half, place, disks),
             Asked::Whole(_) => Ok(None),
+        }
+    }
+}
+
+impl Half {
+    /// Lets go of what waits under the name of `place` in the folder `plot`, but came there by another way: one of the
+    /// two leads over a link, and who comes by this one is to find it.
+    pub(super) fn let_go_of_others(&self, place: &Place, plot: &Plot) {
+        let is_it = |upload: &&Arc<Upload>| {
+            upload.place() != place
+                && upload.waits_since().is_some()
+                && upload.lies_in(plot, place.name())
+        };
+        for upload in self.all().iter().filter(is_it) {
+            upload.let_go();
+            self.close(upload);
         }
     }
 }

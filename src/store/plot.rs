@@ -76,6 +76,12 @@ impl Plot {
         }
     }
 
+    /// Whether it is the same folder, whatever way led to each.
+    pub fn is(&self, other: &Plot) -> io::Result<bool> {
+        let [this, other] = [rustix::fs::fstat(&self.0)?, rustix::fs::fstat(&other.0)?];
+        Ok((this.st_dev, this.st_ino) == (other.st_dev, other.st_ino))
+    }
+
     /// A new file to write and read; fails where there is something of that name.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         self.open_with(name, OFlags::CREATE | OFlags::EXCL)
@@ -158,7 +164,9 @@ mod tests {
             .create(OsStr::new("film"))
             .unwrap();
         assert!(top.join("there/a/b/film").is_file());
-        root.plot(&place("inside/c"), true, Disks::All).unwrap();
+        let by_link = root.plot(&place("inside/c"), true, Disks::All).unwrap();
+        assert!(by_link.is(&root.plot(&place("there/c"), false, Disks::Own).unwrap()).unwrap());
+        assert!(!by_link.is(&root.plot(&place("there"), false, Disks::Own).unwrap()).unwrap());
         assert!(top.join("there/c").is_dir());
         let refused = |path| root.plot(&place(path), true, Disks::All).unwrap_err().kind();
         assert_eq!(refused("file/a"), io::ErrorKind::NotADirectory);
