@@ -14,6 +14,7 @@ pub mod listed;
 pub mod matroska;
 pub mod mp4;
 pub mod mpegts;
+mod once;
 pub mod time;
 pub mod timecode;
 pub mod unread;

@@ -35,6 +35,7 @@ mod tests;
 pub use growing::Growing;
 
 use super::frames::Frames;
+use super::once::Once;
 use super::timecode::{Counting, Timecode};
 use super::{
     Container, Error, Found, Index, Kind, Layout, Presentation, Rate, Sample, Source,
@@ -47,7 +48,6 @@ use head::{Entry, Head};
 use part::{Part, Recipe};
 use sparse::{Answer, Sparse};
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Bytes of clusters up to which a file is walked at once: some ten milliseconds' work.
 const SMALL: u64 = 64 << 20;
@@ -81,8 +81,7 @@ enum Map {
     /// Until its first contradiction; then the file is walked, once.
     Sparse {
         sparse: Box<Sparse>,
-        whole: OnceLock<Box<Whole>>,
-        walking: Mutex<()>,
+        whole: Once<Whole>,
     },
 }
 
@@ -155,8 +154,7 @@ impl Matroska {
                 let mut layout = layout(head);
                 layout.tables = head.cues.and_then(|cues| Some(cues.start..cues.end?));
                 let (last, others, sparse) = (sparse.last, sparse.others_end, Box::new(sparse));
-                let (whole, walking) = (OnceLock::new(), Mutex::new(()));
-                let map = Map::Sparse { sparse, whole, walking };
+                let map = Map::Sparse { sparse, whole: Once::default() };
                 let shown = shown_until(&clock, last, announced).max(others.unwrap_or(0));
                 let duration = duration(head, &clock, shown, source.length());
                 Some(Self::told(head, main, recipe, (map, layout), (announced, false), duration))
@@ -235,21 +233,13 @@ impl Matroska {
     ) -> Result<T, Error> {
         match &self.map {
             Map::Whole(map) => Ok(whole(map)),
-            Map::Sparse { sparse: map, whole: walked, walking } => {
-                if walked.get().is_none() {
-                    if let Ok(answer) = sparse(map)? {
-                        return Ok(answer);
-                    }
-                    let _one_at_a_time = walking.lock().unwrap_or_else(PoisonError::into_inner);
-                    if walked.get().is_none() {
-                        let read = Box::new(Whole::read(source, &self.recipe)?);
-                        let _ = walked.set(read);
-                    }
+            Map::Sparse { sparse: map, whole: walked } => {
+                if walked.get().is_none()
+                    && let Ok(answer) = sparse(map)?
+                {
+                    return Ok(answer);
                 }
-                match walked.get() {
-                    Some(map) => Ok(whole(map)),
-                    None => Err(Error::NoTrack),
-                }
+                Ok(whole(walked.get_or_make(|| Whole::read(source, &self.recipe))?))
             }
         }
     }

@@ -3,8 +3,8 @@
 use super::open::{File, HEAD};
 use super::pes::HERTZ;
 use super::{Core, TransportStream};
-use crate::media::{Error, Source, Time};
-use std::sync::{Arc, OnceLock};
+use crate::media::{Error, Source, Time, once::Once};
+use std::sync::Arc;
 
 /// A stream that was named and has not come after so much of the file, or after so long, is waited for no more: where
 /// time begins is taken to be known.
@@ -30,7 +30,7 @@ impl Growing {
                     file => File { growing: true, ..file? },
                 };
                 let Some(core) = file.begun()? else { return Ok(None) };
-                TransportStream { core, read_whole: OnceLock::new() }
+                TransportStream { core, read_whole: Once::default() }
             }
         };
         let stream = self.0.insert(Arc::new(stream)).clone();
@@ -83,7 +83,7 @@ mod tests {
         let (first, tenth) = (part(bytes.len() * 3 / 10), bytes.len() / 10);
         let core = begun(&File { growing: true, ..File::new(&first).unwrap() });
         assert!(matches!(core.frames, Frames::Search(_)));
-        let begun = TransportStream { core, read_whole: OnceLock::new() };
+        let begun = TransportStream { core, read_whole: Once::default() };
         let mut growing = Growing(Some(Arc::new(begun)));
         let mut length = first.0.len();
         for more in [1000, 50_000, tenth, 3 * tenth, bytes.len() - length - 4 * tenth - 51_000] {

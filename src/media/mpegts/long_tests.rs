@@ -127,7 +127,7 @@ fn what_is_remembered_is_told_without_a_read_and_the_rest_is_not_guessed() {
 fn searched(bytes: &Vec<u8>) -> TransportStream {
     let file = File::new(bytes).unwrap();
     let core = super::sparse::index(&file, &file.survey().unwrap()).unwrap().unwrap();
-    TransportStream { core, read_whole: OnceLock::new() }
+    TransportStream { core, read_whole: Once::default() }
 }
 
 /// Answers of an index that remembers, to questions in any order, are those of one that was never asked before.
@@ -226,7 +226,7 @@ fn a_hole_is_not_read() {
     let film = Holed { films, hole: (1 << 40) + 33, read: AtomicU64::new(0) };
     let file = File::new(&film).unwrap();
     let core = file.whole(&file.survey().unwrap()).unwrap();
-    let made = TransportStream { core, read_whole: OnceLock::new() };
+    let made = TransportStream { core, read_whole: Once::default() };
     assert_eq!(made.layout().frames, Some(200));
     let start = written[12].span.start + film.films[0].length() + film.hole;
     let shown = written[12].shown - 90_000;

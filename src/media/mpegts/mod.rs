@@ -58,9 +58,8 @@ use self::packet::Framing;
 use self::pes::HERTZ;
 use self::search::Lost;
 use self::seen::Seen;
-use crate::media::{Error, Found, Index, Presentation, Rounding, Sample, Source, Time};
+use crate::media::{Error, Found, Index, Presentation, Rounding, Sample, Source, Time, once::Once};
 use std::ops::Range;
-use std::sync::OnceLock;
 
 /// Whether these first bytes of a file are packets.
 pub fn recognises(head: &[u8]) -> bool {
@@ -71,7 +70,7 @@ pub fn open(source: &dyn Source) -> Result<TransportStream, Error> {
     let seen = Seen::new(source);
     let source = if source.length() > WHOLE { &seen } else { source };
     let core = File::new(source)?.index()?;
-    Ok(TransportStream { core, read_whole: OnceLock::new() })
+    Ok(TransportStream { core, read_whole: Once::default() })
 }
 
 /// A value of this type is the index of a transport stream.
@@ -79,7 +78,7 @@ pub fn open(source: &dyn Source) -> Result<TransportStream, Error> {
 pub struct TransportStream {
     core: Core,
     /// The index that was made when a search found time going back.
-    read_whole: OnceLock<Core>,
+    read_whole: Once<Core>,
 }
 
 impl TransportStream {
@@ -92,7 +91,7 @@ impl TransportStream {
         let core = self.core();
         let file = core.file(source);
         let core = if source.length() < core.length { file.index()? } else { file.grown(core)? };
-        Ok(TransportStream { core, read_whole: OnceLock::new() })
+        Ok(TransportStream { core, read_whole: Once::default() })
     }
 
     /// Asks the index, and once more after a pass over the whole file if time turns out to go back.
@@ -106,9 +105,8 @@ impl TransportStream {
             Err(Lost::Error(error)) => return Err(error),
             Err(Lost::Disorder) => {}
         }
-        let core = self.core();
-        let whole = core.file(source).whole(&core.progress.pass.tables)?;
-        let core = self.read_whole.get_or_init(|| whole);
+        let (file, tables) = (self.core.file(source), &self.core.progress.pass.tables);
+        let core = self.read_whole.get_or_make(|| file.whole(tables))?;
         question(core).map_err(|lost| match lost {
             Lost::Error(error) => error,
             Lost::Disorder => Error::broken(core.begin, "time goes back here and there"),

@@ -55,14 +55,14 @@ fn agree(film: &TransportStream, source: &dyn Source, written: &[Written], zero:
 fn whole(source: &dyn Source) -> TransportStream {
     let file = File::new(source).unwrap();
     let core = file.whole(&file.survey().unwrap()).unwrap();
-    TransportStream { core, read_whole: OnceLock::new() }
+    TransportStream { core, read_whole: Once::default() }
 }
 
 fn sparse(source: &dyn Source) -> TransportStream {
     let file = File::new(source).unwrap();
     let core = super::sparse::index(&file, &file.survey().unwrap()).unwrap().unwrap();
     assert!(matches!(core.frames, Frames::Search(_)));
-    let film = TransportStream { core, read_whole: OnceLock::new() };
+    let film = TransportStream { core, read_whole: Once::default() };
     assert!(!film.is_in_memory());
     film
 }
@@ -471,7 +471,7 @@ fn runs_of_time_that_goes_back_are_searched_each() {
     let core = made.runs(progress, gathered, None).unwrap();
     let Frames::Search(search) = &core.frames else { panic!() };
     assert_eq!(search.runs.len(), 2);
-    let made = TransportStream { core, read_whole: OnceLock::new() };
+    let made = TransportStream { core, read_whole: Once::default() };
     // Both parts have the first time, and the later one in the file is given; only the second has the other.
     for (asked, group) in [(30, 70), (50, 90)] {
         let found = made.find(&file, time(asked * file.ticks + FRAME)).unwrap().unwrap();
@@ -567,7 +567,7 @@ fn broken_files_do_no_harm() {
         let _ = made.latest_sync(&bytes, bytes.len() as u64, 0).unwrap();
         let file = File::new(&bytes).unwrap();
         if let Ok(Some(core)) = super::sparse::index(&file, &file.survey().unwrap()) {
-            let made = TransportStream { core, read_whole: OnceLock::new() };
+            let made = TransportStream { core, read_whole: Once::default() };
             for asked in [0, 5 * FRAME, 39 * FRAME] {
                 let _ = made.find(&bytes, time(asked));
                 let _ = made.sync_samples(&bytes, time(asked), 3);
