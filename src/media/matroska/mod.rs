@@ -81,7 +81,7 @@ enum Map {
     /// Until its first contradiction; then the file is walked, once.
     Sparse {
         sparse: Box<Sparse>,
-        whole: Once<Whole>,
+        whole: Once<Box<Whole>>,
     },
 }
 
@@ -239,7 +239,7 @@ impl Matroska {
                 {
                     return Ok(answer);
                 }
-                Ok(whole(walked.get_or_make(|| Whole::read(source, &self.recipe))?))
+                Ok(whole(walked.get_or_make(|| Whole::read(source, &self.recipe).map(Box::new))?))
             }
         }
     }
