@@ -277,13 +277,28 @@ impl Asset {
         if self.state(how)? == self.identity {
             return Ok(Drift::None);
         }
-        let mut grown = self.grown.lock().unwrap_or_else(PoisonError::into_inner);
+        self.look_again(|| self.is_written_anew(how == AtFlags::STATX_FORCE_SYNC))
+    }
+
+    /// What became of the file since it was last seen to have grown. `is_written_anew` may wait, and keeps nobody from
+    /// looking meanwhile.
+    fn look_again(
+        &self,
+        is_written_anew: impl FnOnce() -> io::Result<Option<bool>>,
+    ) -> io::Result<Drift> {
+        let grown = || self.grown.lock().unwrap_or_else(PoisonError::into_inner);
+        let was = *grown();
         // Looked at again, for another thread may have seen more growth since, and noted it.
         let now = self.state(AtFlags::STATX_DONT_SYNC)?;
-        let drift = grown.drift(&now);
+        let drift = was.drift(&now);
         if drift == Drift::Grew {
-            match self.is_written_anew(how == AtFlags::STATX_FORCE_SYNC)? {
-                Some(false) => *grown = now,
+            match is_written_anew()? {
+                Some(false) => {
+                    let mut grown = grown();
+                    if grown.drift(&now) == Drift::Grew {
+                        *grown = now;
+                    }
+                }
                 Some(true) => return Ok(Drift::Touched),
                 // One who may wait asks again before more of it is sent.
                 None if self.remote => {}
@@ -319,6 +334,7 @@ pub(super) fn is_remote(fd: BorrowedFd<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{sync::mpsc, thread};
 
     #[test]
     fn a_look_counts_for_as_long_as_the_asker_says() {
@@ -346,6 +362,24 @@ mod tests {
         let growing = Asset::growing(tempfile::tempfile().unwrap(), 10, &Arc::default()).unwrap();
         growing.drift().unwrap();
         assert!(!growing.was_looked_at(moment));
+    }
+
+    #[test]
+    fn who_waits_for_a_disk_keeps_nobody_from_a_look() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(4).unwrap();
+        let asset = Arc::new(Asset::new(file.try_clone().unwrap(), &Arc::default()).unwrap());
+        file.set_len(5).unwrap();
+        let drift = asset.look_again(|| {
+            let (tell, told) = mpsc::channel();
+            let other = asset.clone();
+            thread::spawn(move || tell.send(other.drift().unwrap()));
+            let looked = told.recv_timeout(Duration::from_secs(30));
+            assert_eq!(looked.expect("a look that is not kept waiting"), Drift::Grew);
+            Ok(Some(false))
+        });
+        assert_eq!(drift.unwrap(), Drift::Grew);
+        assert_eq!(asset.drift().unwrap(), Drift::None);
     }
 
     #[test]
