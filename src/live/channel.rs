@@ -101,8 +101,7 @@ impl Channel {
     /// Says that the file reaches to `length`, and tells the readers.
     pub fn reach(&self, length: u64) -> io::Result<()> {
         if length > self.asset().room() {
-            let wider = mapped(&self.file, length, &self.census)?;
-            *self.asset.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wider);
+            self.widen(mapped(&self.file, length, &self.census)?);
         }
         self.asset().promise(length);
         self.state.send_if_modified(|state| {
@@ -112,6 +111,14 @@ impl Channel {
             more
         });
         Ok(())
+    }
+
+    /// Lends of `wider` from now on, unless another writer's mapping is as wide.
+    fn widen(&self, wider: Asset) {
+        let mut asset = self.asset.write().unwrap_or_else(PoisonError::into_inner);
+        if wider.room() > asset.room() {
+            *asset = Arc::new(wider);
+        }
     }
 
     /// Says that the file has ended, or, with `None`, that it goes on.
@@ -206,5 +213,15 @@ mod tests {
         assert!(asset.slice(ROOM..ROOM + 10).is_none());
         assert!(channel.asset().slice(ROOM..ROOM + 10).is_some());
         assert_eq!(slice, &b"film"[..]);
+    }
+
+    #[test]
+    fn of_two_that_outgrow_the_room_at_once_the_wider_stays() {
+        let channel = channel();
+        let [narrow, wide] = [ROOM + 1, 5 * ROOM]
+            .map(|length| mapped(channel.file(), length, &channel.census).unwrap());
+        channel.widen(wide);
+        channel.widen(narrow);
+        assert!(channel.asset().slice(5 * ROOM - 1..5 * ROOM).is_some());
     }
 }
