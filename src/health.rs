@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, bail, ensure};
 use http::Uri;
 use std::{
-    io::{Read, Write},
-    net::{TcpStream, ToSocketAddrs},
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
     time::Duration,
 };
 
@@ -18,16 +18,15 @@ pub fn ask(url: &str) -> Result<()> {
     ensure!(uri.scheme_str() == Some("http"), "{url} does not begin with http://");
     let authority = uri.authority().with_context(|| format!("{url} names no host"))?;
     let host = authority.host().trim_matches(['[', ']']);
-    let address = (host, authority.port_u16().unwrap_or(80))
+    let addresses: Vec<_> = (host, authority.port_u16().unwrap_or(80))
         .to_socket_addrs()
         .with_context(|| format!("cannot find {host}"))?
-        .next()
-        .with_context(|| format!("{host} has no address"))?;
+        .collect();
     let target = match uri.path_and_query().map(|target| target.as_str()) {
         None | Some("/") => "/-/health",
         Some(target) => target,
     };
-    let status = exchange(&address, authority.as_str(), target)
+    let status = exchange(&addresses, authority.as_str(), target)
         .with_context(|| format!("no answer from {url}"))?;
     if status != "200" {
         bail!("{url} answered {status}");
@@ -35,8 +34,17 @@ pub fn ask(url: &str) -> Result<()> {
     Ok(())
 }
 
-fn exchange(address: &std::net::SocketAddr, host: &str, target: &str) -> Result<String> {
-    let mut stream = TcpStream::connect_timeout(address, PATIENCE)?;
+/// Asks at the first of `addresses` that takes the connection: of a name such as `localhost` there may be several, and
+/// the server listens at one.
+fn exchange(addresses: &[SocketAddr], host: &str, target: &str) -> Result<String> {
+    let mut stream = Err(io::ErrorKind::AddrNotAvailable.into());
+    for address in addresses {
+        stream = TcpStream::connect_timeout(address, PATIENCE);
+        if stream.is_ok() {
+            break;
+        }
+    }
+    let mut stream = stream?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
@@ -46,4 +54,30 @@ fn exchange(address: &std::net::SocketAddr, host: &str, target: &str) -> Result<
     let mut words = line.lines().next().unwrap_or_default().split(' ');
     ensure!(words.next().is_some_and(|word| word.starts_with("HTTP/1.")), "that is not HTTP");
     Ok(words.next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        net::{Shutdown, TcpListener},
+        thread,
+    };
+
+    #[test]
+    fn a_server_is_found_at_whichever_address_of_its_name() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        // Nobody listens there, as at ::1 beside a server at 127.0.0.1.
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let addresses = [gone, server.local_addr().unwrap()];
+        let answers = thread::spawn(move || {
+            let (mut client, _) = server.accept().unwrap();
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            client.read_to_end(&mut Vec::new()).unwrap();
+        });
+        assert_eq!(exchange(&addresses, "localhost", "/-/health").unwrap(), "200");
+        answers.join().unwrap();
+        assert!(exchange(&[gone], "localhost", "/-/health").is_err());
+    }
 }
