@@ -158,8 +158,8 @@ fn follow_one(spec: &[u8], length: u64) -> Option<Growing> {
 pub fn asks_for_ever(request: &HeaderMap) -> bool {
     let spec = only_line(request, RANGE).and_then(|line| split(line.as_bytes(), b'='));
     let spec = spec.filter(|(unit, _)| unit.eq_ignore_ascii_case(UNIT.as_bytes()));
-    let last = spec.and_then(|(_, spec)| split(spec.trim_ascii(), b'-')).map(|(_, last)| last);
-    last.and_then(number) == Some(EVER)
+    let range = spec.and_then(|(_, spec)| split(spec.trim_ascii(), b'-'));
+    range.is_some_and(|(first, last)| number(first).is_some() && number(last) == Some(EVER))
 }
 
 /// What a request's `Content-Range` says of its body (RFC 9110 §14.4, §14.5).

@@ -347,7 +347,8 @@ fn only_one_number_means_whatever_will_come() {
         ("bytes=5-9007199254740991", true),
         ("bytes=5-9007199254740990", false),
         ("bytes=5-", false),
-        ("bytes=-9007199254740991", true),
+        // The last bytes of those that are there.
+        ("bytes=-9007199254740991", false),
         ("bits=5-9007199254740991", false),
     ] {
         assert_eq!(asks_for_ever(&asking(range)), expected, "{range}");
