@@ -30,12 +30,7 @@ pub enum Outcome {
 
 /// Weighs the preconditions in the order of §13.2.2, where tags silence dates.
 pub fn evaluate(request: &HeaderMap, current: &Current) -> Outcome {
-    let holds = if request.contains_key(IF_MATCH) {
-        any_tag(request, IF_MATCH, |tag| !tag.weak && tag.text == current.etag)
-    } else {
-        date(request, IF_UNMODIFIED_SINCE).is_none_or(|date| current.modified <= date)
-    };
-    if !holds {
+    if !is_as_demanded(request, current) {
         return Outcome::PreconditionFailed;
     }
     let known = if request.contains_key(IF_NONE_MATCH) {
@@ -50,12 +45,17 @@ pub fn evaluate(request: &HeaderMap, current: &Current) -> Outcome {
 /// asked again is no matter here (§13.1.3).
 pub fn lets_write(request: &HeaderMap, current: Option<&Current>) -> bool {
     let Some(current) = current else { return !request.contains_key(IF_MATCH) };
-    let holds = if request.contains_key(IF_MATCH) {
+    is_as_demanded(request, current)
+        && !any_tag(request, IF_NONE_MATCH, |tag| tag.text == current.etag)
+}
+
+/// Whether it is the version that the client means (§13.1.1, §13.1.4).
+fn is_as_demanded(request: &HeaderMap, current: &Current) -> bool {
+    if request.contains_key(IF_MATCH) {
         any_tag(request, IF_MATCH, |tag| !tag.weak && tag.text == current.etag)
     } else {
         date(request, IF_UNMODIFIED_SINCE).is_none_or(|date| current.modified <= date)
-    };
-    holds && !any_tag(request, IF_NONE_MATCH, |tag| tag.text == current.etag)
+    }
 }
 
 /// Whether a request that writes has a precondition.
