@@ -12,7 +12,8 @@
 //! In reading order: [`config`], what was typed and what it means; [`serve`], sockets and one
 //! request; [`route`], which thing is meant; [`store`], the file; [`plan`], what is answered;
 //! [`pages`], what the server composes itself. A question about a film's time goes by [`seek`], which asks [`media`],
-//! the readers that lead from times to bytes. Beside that way: [`telemetry`], [`health`].
+//! the readers that lead from times to bytes; what is still being written is [`live`]. Beside that way: [`telemetry`],
+//! [`health`].
 //!
 //! Who may use whom is written in ARCHITECTURE.md and held by `tests/tidy.rs`.
 

@@ -216,6 +216,7 @@ mod tests {
         }
         assert_eq!(lost.1.state().length, 4);
     }
+
     #[tokio::test]
     async fn no_more_are_followed_at_once_than_may_be() {
         let folder = tempfile::tempdir().unwrap();

@@ -42,19 +42,20 @@ struct Head {
     /// Its first bytes, in lower case: enough for a name and a length.
     start: Vec<u8>,
     content_length: Option<u64>,
+    /// It has a Transfer-Encoding, or a length that isn't understood.
     chunked: bool,
     /// It gave a length that is longer than the longest.
     too_long: bool,
 }
 
+/// How many of a line's first bytes are kept.
+const START: usize = 48;
+
 /// The longest body that hyper has a number for.
 const LONGEST: u64 = u64::MAX - 2;
 
-/// What stands behind a longer one: no name, so that the head can't be parsed.
+/// What hyper gets behind the line that gives a longer one: no name, so that the head can't be parsed.
 const NO_NAME: &[u8] = b"\0\r\n\r\n";
-
-/// How many of them are kept.
-const START: usize = 48;
 
 /// What ends a request whose target was cut off. The host is never looked at.
 const AFTER_CUT_TARGET: &[u8] = b" HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n";

@@ -393,6 +393,7 @@ fn told<T, U>(
 ) -> Step<Result<U, NoIndex>> {
     seen.map(|seen| seen.map_err(unreadable)?.map_or(Err(NoIndex::Changed), told))
 }
+
 impl From<Costly> for NoIndex {
     fn from(costly: Costly) -> NoIndex {
         NoIndex::Film(Arc::new(Error::Costly(costly)))

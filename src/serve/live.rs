@@ -161,10 +161,7 @@ pub(super) async fn follow(
         }
     };
     let growing = appended(&film, &channel);
-    match decide(&service, answer, plan::Method::Get, request, channel, growing).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+    decide(&service, answer, plan::Method::Get, request, channel, growing).response().await
 }
 
 /// What is known of a file that another program appends to.

@@ -82,7 +82,7 @@ impl Answering {
         Answering::Later(Box::pin(answer))
     }
 
-    async fn response(self) -> Response<Body> {
+    pub(super) async fn response(self) -> Response<Body> {
         match self.await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -117,9 +117,7 @@ impl Transport {
             }
         }
     }
-}
 
-impl Transport {
     /// Waits beside an answer that follows a file, while nothing comes: ready when the client is gone, or can't be told from
     /// one that is. hyper doesn't look, for who has said all (`nc -N`) may still listen; so it is looked only after as long a
     /// silence as a connection may be idle, and the kernel is told to ask for those who left without a word.
