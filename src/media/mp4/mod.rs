@@ -32,7 +32,7 @@ use boxes::Place;
 use edits::Edits;
 use fragments::Fragments;
 use moov::{Moov, Trak};
-use shown::Shown;
+use shown::{Ends, Shown};
 use tables::Tables;
 
 /// More boxes at the top than any recording has: a day of fragments of one frame each.
@@ -74,19 +74,19 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     let mut moov = Moov::read(source, &place)?;
     let mut chosen = None;
     for (main, trak) in candidates(&moov) {
-        let (frames, end, fragments) = frames_of(source, &moov, trak, top.clone())?;
+        let (frames, ends, fragments) = frames_of(source, &moov, trak, top.clone())?;
         if !frames.is_empty() {
-            chosen = Some((main, trak, frames, end, fragments));
+            chosen = Some((main, trak, frames, ends, fragments));
             break;
         }
     }
-    let (main, trak, frames, end, fragments) = chosen.ok_or_else(|| match place.cut {
+    let (main, trak, frames, ends, fragments) = chosen.ok_or_else(|| match place.cut {
         true => Error::broken(place.end, "the file ends in the middle of its moov"),
         false => Error::NoTrack,
     })?;
     let start = start_timecode(source, &moov, trak)?;
     let scale = trak.scale;
-    let last = end.saturating_sub(frames.times().last().unwrap_or(end));
+    let last = frames.times().last().map_or(0, |last| ends.media.saturating_sub(last));
     let (rate, variable) = rate::of(frames.times(), scale, last);
     let layout = Layout {
         container: Container::Mp4,
@@ -109,7 +109,7 @@ pub fn open(source: &dyn Source) -> Result<Listed, Error> {
     if facts.kind == Kind::Video {
         (facts.frame_rate, facts.variable_rate) = (rate, variable);
     }
-    facts.duration = Some(Time::new(end, scale));
+    facts.duration = Some(Time::new(ends.presentation, scale));
     let timed = tracks.iter().filter(|track| matches!(track.kind, Kind::Video | Kind::Audio));
     let duration = timed.filter_map(|track| track.duration).max();
     let presentation = Presentation { tracks, main, start, layout, duration };
@@ -191,7 +191,7 @@ fn frames_of(
     moov: &Moov,
     trak: &Trak,
     mut top: Top,
-) -> Result<(Frames, i64, Option<Fragments>), Error> {
+) -> Result<(Frames, Ends, Option<Fragments>), Error> {
     let promised = moov.fragments.as_deref();
     let mut shown = Shown::new(trak, source.length(), promised.is_some())?;
     let decode = match shown.take_tables(source, &trak.tables)? {
@@ -222,6 +222,6 @@ fn frames_of(
         }
         met = fragmented.then_some(fragments);
     }
-    let (frames, end) = shown.finish()?;
-    Ok((frames, end, met))
+    let (frames, ends) = shown.finish()?;
+    Ok((frames, ends, met))
 }

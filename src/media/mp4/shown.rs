@@ -40,6 +40,15 @@ pub struct Shown {
     least: i64,
 }
 
+/// A value of this type is when a track ends, on its clock.
+#[derive(Clone, Copy)]
+pub struct Ends {
+    /// When its last sample does.
+    pub media: i64,
+    /// When what it shows does: its last frame may be shown for longer.
+    pub presentation: i64,
+}
+
 /// How a track's frames are laid on the presentation's time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Timeline {
@@ -217,8 +226,8 @@ impl Shown {
         self.builder.so_far(end, self.hidden()).map_err(|TooLarge| too_large(0))
     }
 
-    /// The table, and where the presentation of this track ends on its clock.
-    pub fn finish(self) -> Result<(Frames, i64), Error> {
+    /// The table, and where it ends.
+    pub fn finish(self) -> Result<(Frames, Ends), Error> {
         let hidden = self.hidden();
         let mut frames = self.builder.finish(hidden).map_err(|TooLarge| too_large(0))?;
         // And then all is moved so that the first picture is shown when the first edit begins.
@@ -229,8 +238,9 @@ impl Shown {
             end = end.saturating_sub(late);
         }
         // The last frame lasts until its edit ends, be it longer than what it shows of the media.
-        let lasts = self.kind != Timeline::Exact && !self.cut_off;
-        Ok((frames, if lasts { self.listed_end } else { end.min(self.listed_end) }))
+        let is_told = self.listed_end < i64::MAX && !self.cut_off && self.kind != Timeline::Exact;
+        let media = end.min(self.listed_end);
+        Ok((frames, Ends { media, presentation: if is_told { self.listed_end } else { media } }))
     }
 }
 

@@ -95,6 +95,15 @@ fn the_last_frame_lasts_until_its_edit_ends() {
     assert_eq!(index(&cut).duration(), Some(Time::new(85, 100)));
     let long = Film { edits: vec![(3000, 0)], ..film() }.bytes();
     assert_eq!(at(&long, 299), (9, 50, false));
+    // Only how long it lasts: its rate is that of its sample, and an edit that tells no end has none.
+    let one = Film { samples: vec![(10, 0, 5)], edits: vec![(250, 0)], ..film() }.bytes();
+    let told = index(&one);
+    assert_eq!(
+        (told.duration(), told.main_track().frame_rate),
+        (Some(Time::new(1, 4)), Rate::new(10, 1))
+    );
+    let open = Film { edits: vec![(0, 20)], ..film() }.bytes();
+    assert_eq!(index(&open).duration(), Some(Time::new(8, 10)));
     // Of a file that is cut off nobody knows what would be shown.
     let gone = cut[..cut.len() - 20].to_vec();
     assert_eq!(index(&gone).duration(), Some(Time::new(70, 100)));
