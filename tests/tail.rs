@@ -302,6 +302,28 @@ fn readers_that_leave_while_nothing_comes_are_let_go_of() {
 }
 
 #[test]
+fn the_kernel_asks_whether_a_reader_is_there_while_nothing_comes() {
+    let (_root, server) = serve(&["--ingest-idle", "3600", "--idle-timeout", "1"]);
+    let _encoder = begun(&server, b"film");
+    let client = server.connect();
+    let ends = [server.address.port(), client.port()].map(|port| format!("0100007F:{port:04X}"));
+    let _reader = Reader::with(client, &format!("GET {CAM} HTTP/1.1"));
+    // proc(5): 02 is the timer of keep-alive, and then it is said in hundredths of a second when it rings.
+    until("the server's end asks once a second", || {
+        fs::read_to_string("/proc/net/tcp").unwrap().lines().any(|line| {
+            let [_, local, remote, _state, _queues, timer, ..] =
+                line.split_whitespace().collect::<Vec<_>>()[..]
+            else {
+                return false;
+            };
+            let rings =
+                timer.strip_prefix("02:").map(|rings| u64::from_str_radix(rings, 16).unwrap());
+            [local, remote] == ends && rings.is_some_and(|hundredths| hundredths <= 100)
+        })
+    });
+}
+
+#[test]
 fn many_readers_get_the_same_bytes_from_one_mapping() {
     let (_root, server) = serve(&[]);
     let film = noise(4, 2 << 20);

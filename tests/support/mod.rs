@@ -163,6 +163,10 @@ impl Client {
         Client { stream, ahead: Vec::new() }
     }
 
+    pub fn port(&self) -> u16 {
+        self.stream.local_addr().unwrap().port()
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
