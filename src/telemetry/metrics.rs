@@ -6,7 +6,10 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
     registry::{Registry, Unit},
 };
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 /// The media type of [`Metrics::page`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -83,6 +86,8 @@ pub struct Metrics {
     mappings: Gauge,
     mapped: Gauge,
     memory: Family<Memory, Gauge>,
+    /// Held while a page is made: it shows what was set for it, and not for another.
+    showing: Mutex<()>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -179,6 +184,7 @@ impl Default for Metrics {
             mappings,
             mapped,
             memory,
+            showing: Mutex::default(),
         }
     }
 }
@@ -206,10 +212,12 @@ impl Metrics {
 
     /// The page, with the counts that others keep brought up to date.
     pub fn page(&self, mappings: u64, mapped: u64, streams: &[Stream]) -> String {
+        let resident = resident();
+        let _turn = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
         self.mappings.set(clamped(mappings));
         self.mapped.set(clamped(mapped));
         self.show_streams(streams);
-        for (kind, bytes) in resident() {
+        for (kind, bytes) in resident {
             self.memory.get_or_create(&Memory { kind }).set(clamped(bytes));
         }
         let mut page = String::new();
@@ -323,5 +331,19 @@ mod tests {
         let anonymous =
             page.lines().find(|l| l.starts_with("reelmap_memory_bytes{kind=\"anonymous\""));
         assert!(anonymous.is_some_and(|line| !line.ends_with(" 0")), "{page}");
+    }
+
+    #[test]
+    fn pages_that_are_made_at_once_show_all_streams() {
+        let metrics = Metrics::default();
+        let streams = [Stream { path: "/cam.ts".into(), distances: vec![1] }];
+        let look = || {
+            for _ in 0..300 {
+                assert!(metrics.page(0, 0, &streams).contains("cam.ts\"} 1"));
+            }
+        };
+        std::thread::scope(|scope| {
+            [(); 4].map(|()| scope.spawn(look)).map(|look| look.join().unwrap())
+        });
     }
 }
