@@ -1,7 +1,11 @@
 //! Where one can join a stream that is being received. Kept from one reader to the next, and read on
 //! from where the last one stopped, within bounds.
 
-use super::{App, growth::Committed, off_runtime::OffRuntime};
+use super::{
+    App,
+    growth::Committed,
+    off_runtime::{OffRuntime, Share},
+};
 use crate::{
     live::Upload,
     media::{self, Budget, Costly, Source, mp4, mpegts},
@@ -58,7 +62,12 @@ impl Edges {
     /// a time, on a thread that may wait and in turns that those who look at other streams and films have, too; the
     /// others wait without a thread. Where the turns don't suffice, what was known before is told, for as long as
     /// the last turn was.
-    pub(super) async fn of(&self, upload: Arc<Upload>, turns: Turns) -> io::Result<Start> {
+    pub(super) async fn of(
+        &self,
+        upload: Arc<Upload>,
+        turns: Turns,
+        far: &Share,
+    ) -> io::Result<Start> {
         let mut known = self.known(&upload).lock_owned().await;
         if let Some(start) = known.at_once(&upload) {
             return Ok(start);
@@ -67,7 +76,7 @@ impl Edges {
         for (turns, time) in turns {
             let Ok(turn) = turns.acquire_owned().await else { break };
             let of = upload.clone();
-            let looked = OffRuntime::start(move || {
+            let looked = OffRuntime::start_where(upload.is_remote(), far, move || {
                 let start = known.look(&of, time);
                 drop(turn);
                 Ok((start, known))
@@ -179,6 +188,7 @@ mod tests {
     use super::*;
     use crate::{
         live::{Asked, Streams, Writer},
+        serve::off_runtime::Threads,
         store::Disks,
     };
     use std::{
@@ -212,6 +222,10 @@ mod tests {
         [(); 2].map(|()| (Arc::new(Semaphore::new(count)), time))
     }
 
+    async fn of(edges: &Edges, upload: &Arc<Upload>, turns: Turns) -> io::Result<Start> {
+        edges.of(upload.clone(), turns, &Threads::default().far).await
+    }
+
     fn film() -> Vec<u8> {
         std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/fragmented.mp4")).unwrap()
     }
@@ -224,7 +238,7 @@ mod tests {
             let looks = edges.known(&upload).lock_owned().await;
             let ask = |_| {
                 let (edges, upload) = (edges.clone(), upload.clone());
-                task::spawn(async move { edges.of(upload, turns(1, PATIENCE)).await })
+                task::spawn(async move { of(&edges, &upload, turns(1, PATIENCE)).await })
             };
             let waiting: Vec<_> = (0..3).map(ask).collect();
             task::yield_now().await;
@@ -243,13 +257,13 @@ mod tests {
         let (_folder, mut writer, runtime) = stream("cam.mp4", &film());
         let (edges, upload) = (Edges::default(), writer.upload().clone());
         runtime.block_on(async {
-            let start = edges.of(upload.clone(), turns(1, PATIENCE)).await.unwrap();
+            let start = of(&edges, &upload, turns(1, PATIENCE)).await.unwrap();
             assert!(matches!(start, Start::After(..)));
             // There is no turn to be had.
-            let again = timeout(PATIENCE, edges.of(upload.clone(), turns(0, PATIENCE))).await;
+            let again = timeout(PATIENCE, of(&edges, &upload, turns(0, PATIENCE))).await;
             assert_eq!(again.expect("an answer").unwrap(), start);
             writer.write(&mut ["more".into()]).unwrap();
-            let mut look = pin!(edges.of(upload.clone(), turns(0, PATIENCE)));
+            let mut look = pin!(of(&edges, &upload, turns(0, PATIENCE)));
             assert!(look.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         });
     }
@@ -259,15 +273,15 @@ mod tests {
         let (_folder, writer, runtime) = stream("cam.mp4", &film());
         let (edges, upload) = (Edges::default(), writer.upload().clone());
         runtime.block_on(async {
-            let none = edges.of(upload.clone(), turns(1, Duration::ZERO)).await.unwrap();
+            let none = of(&edges, &upload, turns(1, Duration::ZERO)).await.unwrap();
             assert_eq!(none, Start::At(0));
             let known = edges.known(&upload);
             let rests = known.lock().await.rests.replace(Instant::now() + 100 * PATIENCE);
             assert!(rests.is_some());
-            let resting = edges.of(upload.clone(), turns(1, PATIENCE)).await.unwrap();
+            let resting = of(&edges, &upload, turns(1, PATIENCE)).await.unwrap();
             assert_eq!(resting, Start::At(0));
             known.lock().await.rests = rests;
-            let start = edges.of(upload.clone(), turns(1, PATIENCE)).await.unwrap();
+            let start = of(&edges, &upload, turns(1, PATIENCE)).await.unwrap();
             assert!(matches!(start, Start::After(..)));
         });
     }

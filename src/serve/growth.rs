@@ -12,6 +12,7 @@
 use super::{
     App,
     indexes::{self, Indexed, Made, NoIndex, unreadable},
+    off_runtime::OffRuntime,
     turns::Step,
 };
 use crate::{
@@ -29,7 +30,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::{sync::OwnedMutexGuard, task::spawn_blocking};
+use tokio::sync::OwnedMutexGuard;
 
 /// A value of this type knows who extends which index. It holds none itself: one that the cache of indexes has let go of
 /// is begun anew.
@@ -124,14 +125,15 @@ async fn extend(
     for (turns, time) in app.indexes.to_make(&channel.asset()) {
         let Ok(turn) = turns.acquire_owned().await else { break };
         let of = channel.clone();
-        let work = spawn_blocking(move || {
+        let (remote, far) = (channel.asset().remote(), &app.threads.far);
+        let work = OffRuntime::start_where(remote, far, move || {
             let made = known.extend(&of, time);
             drop(turn);
-            (made, known)
+            Ok((made, known))
         });
         (made, known) = match work.await {
             Ok(done) => done,
-            Err(error) => return Err(unreadable(io::Error::other(error))),
+            Err(error) => return Err(unreadable(error)),
         };
         if !made.as_ref().is_err_and(NoIndex::ran_out_of_time) {
             break;

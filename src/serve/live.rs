@@ -96,7 +96,7 @@ pub(super) fn answer(
         let (app, ledger) = (service.app.clone(), service.ledger.clone());
         return Answering::later(async move {
             let turns = app.indexes.to_make(&channel.asset());
-            match app.edges.of(upload, turns).await {
+            match app.edges.of(upload, turns, &app.threads.far).await {
                 Ok(start) => answer.joining(stretch, &channel, start, &ledger),
                 Err(error) => {
                     tracing::warn!("the live edge of a stream could not be read: {error}");
@@ -175,21 +175,11 @@ fn appended(film: &Opened<Detail>, channel: &Channel) -> Growing {
     }
 }
 
-/// The answer to a question about the time of a file that somebody follows; the request again, where it is none.
-pub(super) fn ask_followed(
-    service: &Service,
-    answer: Answer,
-    request: &Request<()>,
-    film: &Arc<Opened<Detail>>,
-) -> Result<Answering, Answer> {
-    let Ok(Some(question)) = Question::of(request.uri().query().unwrap_or_default()) else {
-        return Err(answer);
-    };
-    let Some(channel) = service.app.follower.channel(film.asset.identity()) else {
-        return Err(answer);
-    };
+/// A film that somebody follows, as a file of which more may come.
+pub(super) fn followed(app: &App, film: &Opened<Detail>) -> Option<(Arc<Channel>, Growing)> {
+    let channel = app.follower.channel(film.asset.identity())?;
     let growing = appended(film, &channel);
-    Ok(service.ask_so_far(answer, request.clone(), channel, growing, question))
+    Some((channel, growing))
 }
 
 /// Where in a stream a reader begins (`?from=`).

@@ -5,6 +5,7 @@ use super::{
     body::Body,
     growth,
     indexes::{self, NoIndex},
+    live,
     service::{Answering, Detail, Service},
 };
 use crate::{
@@ -49,7 +50,14 @@ impl Service {
         };
         match Question::of(request.uri().query().unwrap_or_default()) {
             Ok(None) => {}
-            Ok(Some(question)) => return Ok(self.question(to_film(answer), question)),
+            Ok(Some(question)) => {
+                return Ok(match live::followed(&self.app, film) {
+                    Some((channel, growing)) => {
+                        self.ask_so_far(answer, request.clone(), channel, growing, question)
+                    }
+                    None => self.question(to_film(answer), question),
+                });
+            }
             Err(refusal) => return Ok(refused(answer, &refusal).into()),
         }
         let range = plan::times(method, request.headers()).and_then(TimeRange::parse);

@@ -227,10 +227,6 @@ impl Service {
             let following = live::follow(self.clone(), answer, request.clone(), film.clone());
             return Answering::later(following);
         }
-        let answer = match live::ask_followed(self, answer, request, film) {
-            Ok(answering) => return answering,
-            Err(answer) => answer,
-        };
         let answer = match self.seek(answer, method, request, film) {
             Ok(answering) => return answering,
             Err(answer) => answer,
