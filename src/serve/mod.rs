@@ -17,6 +17,7 @@ mod host;
 mod indexes;
 mod ingest;
 mod ledger;
+mod listing;
 mod live;
 mod off_runtime;
 mod refusal;
@@ -34,6 +35,7 @@ use self::{
     growth::Growths,
     indexes::Indexes,
     ledger::Ledger,
+    listing::Listings,
     off_runtime::{OffRuntime, Threads},
     refusal::Refusing,
     service::{Detail, Service},
@@ -69,16 +71,6 @@ use tokio::{
 /// Connections that the kernel finishes and keeps until they are accepted.
 const BACKLOG: u32 = 4096;
 
-/// Long listings held in memory at once until they have been sent; further ones wait. One takes some MiB.
-const LISTINGS: usize = 32;
-
-/// Folders whose names are read at once, for listings of any length.
-const READING: usize = 32;
-
-/// Listings composed at once: each takes a processor for as long as a slow disk takes, and twice its
-/// length.
-const COMPOSING: usize = 2;
-
 /// How often what was received is made to outlast a loss of power.
 const SYNC: Duration = Duration::from_secs(5);
 
@@ -109,10 +101,7 @@ pub struct App {
     threads: Threads,
     /// Tells those who receive that the server ends.
     stopping: watch::Sender<bool>,
-    /// Permits for the listings of folders on the root's own disk, and of others, which may not answer.
-    own_listings: Listings,
-    other_listings: Listings,
-    composing: Semaphore,
+    listings: Listings,
 }
 
 impl App {
@@ -139,22 +128,8 @@ impl App {
             sockets: Sockets::open(),
             threads: Threads::default(),
             stopping: watch::Sender::new(false),
-            own_listings: Listings::default(),
-            other_listings: Listings::default(),
-            composing: Semaphore::new(COMPOSING),
+            listings: Listings::default(),
         })
-    }
-}
-
-/// A value of this type bounds the listings in memory.
-struct Listings {
-    reading: Semaphore,
-    long: Arc<Semaphore>,
-}
-
-impl Default for Listings {
-    fn default() -> Listings {
-        Listings { reading: Semaphore::new(READING), long: Arc::new(Semaphore::new(LISTINGS)) }
     }
 }
 

@@ -7,33 +7,26 @@ use super::{
     exchange::{Connection, Exchange},
     host, ingest,
     ledger::Ledger,
-    live,
+    listing, live,
     off_runtime::OffRuntime,
 };
 use crate::{
-    pages::{self, Listing, Node},
+    pages,
     plan::{self, BYTES_AND_TIMES, Representation, content_type, plan},
     route::{Route, Stray},
-    store::{Asset, Disks, Found, cache::Opened, folder::Name, root::Place},
+    store::{Asset, Disks, Found, cache::Opened, root::Place},
     telemetry::metrics,
 };
-use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{
-        ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, EXPECT, HOST,
-        LOCATION, TRANSFER_ENCODING, VARY,
-    },
+    header::{ACCEPT_RANGES, CONNECTION, EXPECT, HOST, TRANSFER_ENCODING},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::{
-    cmp::Reverse,
     convert::Infallible,
-    ffi::OsString,
     future::Future,
     io,
-    os::fd::OwnedFd,
     pin::Pin,
     sync::{
         Arc,
@@ -42,17 +35,10 @@ use std::{
     task::{Context, Poll},
     time::SystemTime,
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 /// The longest body of a request that means nothing which is read and forgotten, so that the next
 /// request on the connection is understood. A longer one ends the connection.
 const IDLE_BODY: usize = 64 * 1024;
-
-/// The most names that a folder's listing shows.
-const MOST_NAMES: usize = 10_000;
-
-/// A listing of so many bytes waits for no permit to be in memory until it has been sent.
-const SHORT_PAGE: usize = 64 * 1024;
 
 /// A value of this type answers the requests of one connection.
 #[derive(Clone)]
@@ -240,7 +226,7 @@ impl Service {
     }
 
     /// What `look` finds on the root's own disk, or on others, which may not answer.
-    fn look<T: Send + 'static>(
+    pub(super) fn look<T: Send + 'static>(
         &self,
         disks: Disks,
         look: impl FnOnce(&App, Disks) -> io::Result<T> + Send + 'static,
@@ -272,97 +258,12 @@ impl Service {
             Ok(Found::Folder(_)) if !self.app.config.listing => {
                 answer.message(StatusCode::NOT_FOUND)
             }
-            Ok(Found::Folder(_)) if !folder => to_folder(answer, &place, request.uri().query()),
+            Ok(Found::Folder(_)) if !folder => {
+                listing::to_folder(answer, &place, request.uri().query())
+            }
             Ok(Found::Folder(found)) => self.listing(answer, &request, place, found, on).await,
             Err(error) => failed(answer, &place, &error),
         }
-    }
-
-    async fn listing(
-        &self,
-        answer: Answer,
-        request: &Request<()>,
-        place: Place,
-        folder: OwnedFd,
-        on: Disks,
-    ) -> Response<Body> {
-        let json = prefers_json(request);
-        let vary = HeaderValue::from_static("Accept");
-        let fresh = HeaderValue::from_static("no-cache");
-        match self.page(&place, Arc::new(folder), on, json).await {
-            Ok(bytes) if json => answer.composed(StatusCode::OK, pages::JSON, bytes),
-            Ok(bytes) => {
-                let policy = HeaderValue::from_static(pages::content_security_policy());
-                let page = answer.composed(StatusCode::OK, pages::HTML, bytes);
-                page.with(CONTENT_SECURITY_POLICY, policy)
-            }
-            Err(error) => failed(answer, &place, &error),
-        }
-        .with(VARY, vary)
-        .with(CACHE_CONTROL, fresh)
-    }
-
-    /// The listing of a folder that was found on these disks.
-    async fn page(
-        &self,
-        place: &Place,
-        folder: Arc<OwnedFd>,
-        mut on: Disks,
-        json: bool,
-    ) -> io::Result<Bytes> {
-        let mut permit = None;
-        loop {
-            let listings = match on {
-                Disks::Own => &self.app.own_listings,
-                Disks::All => &self.app.other_listings,
-            };
-            let reading = listings.reading.acquire().await;
-            let (at, of) = (place.clone(), folder.clone());
-            let read = self
-                .look(on, move |app, disks| app.cache.root().names(&at, &of, MOST_NAMES, disks));
-            let (names, truncated) = match read.await {
-                Err(error) if on == Disks::Own && is_elsewhere(&error) => {
-                    on = Disks::All;
-                    continue;
-                }
-                read => read?,
-            };
-            // Composing a long page takes as much time as a slow disk does; a disk that is waited for
-            // has no turn.
-            let turn = self.app.composing.acquire().await;
-            let (app, at) = (self.app.clone(), place.clone());
-            let composed = OffRuntime::start(move || {
-                let mut listing = listing(&at, names, truncated);
-                live::list(&app, &at, &mut listing);
-                Ok(if json { listing.json() } else { listing.html() })
-            });
-            let page = composed.await?;
-            drop(turn);
-            if page.len() <= SHORT_PAGE {
-                return Ok(page);
-            }
-            if permit.is_none() {
-                permit = listings.long.clone().try_acquire_owned().ok();
-            }
-            if let Some(permit) = permit {
-                return Ok(Bytes::from_owner(Page { page, _permit: permit }));
-            }
-            // Whoever waits holds nothing in memory, and reads again.
-            drop((page, reading));
-            permit = listings.long.clone().acquire_owned().await.ok();
-        }
-    }
-}
-
-/// A value of this type is a long listing, which counts as one until it has been sent.
-struct Page {
-    page: Bytes,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Page {
-    fn as_ref(&self) -> &[u8] {
-        &self.page
     }
 }
 
@@ -414,61 +315,8 @@ async fn forgotten(body: Incoming, patience: std::time::Duration) -> Result<(), 
     tokio::time::timeout(patience, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
 }
 
-/// Whether the client would rather have JSON than HTML: of the two, those that it names, it gives JSON the greater
-/// weight, or the same and names it first.
-fn prefers_json(request: &Request<()>) -> bool {
-    let accept = request.headers().get_all(ACCEPT);
-    let items = accept.iter().filter_map(|line| line.to_str().ok()).flat_map(|l| l.split(','));
-    let named = items.filter_map(|item| {
-        let essence = item.split(';').next()?.trim().to_ascii_lowercase();
-        let is_json = essence == "application/json";
-        (is_json || essence == "text/html").then(|| (weight(item), is_json))
-    });
-    let wanted = named.filter(|(weight, _)| *weight > 0).min_by_key(|(weight, _)| Reverse(*weight));
-    wanted.is_some_and(|(_, is_json)| is_json)
-}
-
-/// The weight of an item of `Accept` in thousandths (RFC 9110 §12.4.2); 1,000 if it gives none, or none that can
-/// be read.
-fn weight(item: &str) -> u16 {
-    let mut parameters = item.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let given = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-    let weight = given.and_then(|(_, weight)| weight.trim().parse::<f32>().ok());
-    let weight = weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0);
-    (weight * 1000.0).round() as u16
-}
-
-/// A folder's relative links need the slash at the end of its URL.
-fn to_folder(answer: Answer, place: &Place, query: Option<&str>) -> Response<Body> {
-    let segments: Vec<_> = place.segments().collect();
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    match HeaderValue::try_from(format!("/{}/{query}", pages::href(&segments))) {
-        Ok(location) => answer.message(StatusCode::MOVED_PERMANENTLY).with(LOCATION, location),
-        Err(_) => answer.message(StatusCode::BAD_REQUEST),
-    }
-}
-
-/// The listing of a folder that holds `names`.
-fn listing(place: &Place, names: Vec<Name>, truncated: bool) -> Listing {
-    let entry = |name: Name| {
-        let node = match name.length {
-            None => Node::Folder,
-            Some(length) => {
-                let value = content_type(&name.name);
-                let content_type = value.to_str().unwrap_or_default().to_owned().into();
-                Node::File { length, content_type }
-            }
-        };
-        pages::Entry { name: name.name, node, modified: name.modified, stream: None }
-    };
-    let path = place.segments().map(OsString::from).collect();
-    let mut listing = Listing { path, entries: names.into_iter().map(entry).collect(), truncated };
-    listing.sort();
-    listing
-}
-
 /// The answer to a file that can't be opened. The cause is the operator's to know.
-fn failed(answer: Answer, place: &Place, error: &io::Error) -> Response<Body> {
+pub(super) fn failed(answer: Answer, place: &Place, error: &io::Error) -> Response<Body> {
     match error.kind() {
         io::ErrorKind::NotFound => answer.message(StatusCode::NOT_FOUND),
         io::ErrorKind::PermissionDenied => {
@@ -489,7 +337,7 @@ fn failed(answer: Answer, place: &Place, error: &io::Error) -> Response<Body> {
 }
 
 /// Whether the root's own disk is not enough to tell.
-fn is_elsewhere(error: &io::Error) -> bool {
+pub(super) fn is_elsewhere(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::CrossesDevices
 }
 
@@ -499,38 +347,4 @@ pub(super) fn is_shortage(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
         .iter()
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_for_those_who_ask_for_it() {
-        let cases = [
-            (None, false),
-            (Some("*/*"), false),
-            (Some("application/json"), true),
-            (Some("Application/JSON; q=0.9"), true),
-            (Some("text/html,application/xhtml+xml,application/json"), false),
-            (Some("application/json, text/html"), true),
-            (Some("text/plain"), false),
-            (Some("application/json; q=0"), false),
-            (Some("application/json;q=0.0, text/plain"), false),
-            (Some("application/json; Q=0.000"), false),
-            (Some("text/html;q=0.8, application/json"), true),
-            (Some("application/json;q=0.5, text/html;q=0.501"), false),
-            (Some("application/json;q=0.5, text/html;q=0.5"), true),
-            (Some("text/html;q=0.00, application/json;q=0.001"), true),
-            (Some("text/html;level=1;q=0.1, application/json;charset=utf-8;q=0.2"), true),
-            (Some("application/json;q=x, text/html;q=0.9"), true),
-        ];
-        for (accept, expected) in cases {
-            let mut request = Request::new(());
-            if let Some(accept) = accept {
-                request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
-            }
-            assert_eq!(prefers_json(&request), expected, "{accept:?}");
-        }
-    }
 }
