@@ -45,6 +45,14 @@ fn blocks_of_adpcm_hold_as_many_samples_as_they_say() {
 }
 
 #[test]
+fn each_block_of_gsm_is_a_frame() {
+    let packed = format(0x31, 1, 8000, 65, &[2, 0, 0x40, 0x01]);
+    let bytes = [&b"RIFF\0\0\0\0WAVE"[..], &packed, &chunk(b"data", 650, &[0; 650])].concat();
+    assert_eq!(found(&bytes, 3199, 8000), Some((9, 9 * 320, 48 + 585..48 + 650)));
+    assert_eq!(open(&bytes).unwrap().duration(), Some(Time::new(3200, 8000)));
+}
+
+#[test]
 fn an_rf64_and_a_wav_of_unknown_length_know_theirs() {
     let mono = format(1, 1, 8000, 2, &[]);
     let sizes = [&[0; 8][..], &4100_u64.to_le_bytes(), &[0; 12]].concat();

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 /// Bytes a frame at the most, where a block is not longer.
 const FRAME: u64 = 4096;
+/// GSM 06.10, of which each block is a frame.
+const GSM: &str = "gsm";
 /// Chunks before the data.
 const MOST_CHUNKS: usize = 4096;
 /// Frames between two looks whether to go on: none of them is read.
@@ -88,6 +90,7 @@ fn read_format(source: &dyn Source, at: u64, size: u64) -> Result<Option<Format>
         7 => ("pcm-ulaw", 1),
         2 => ("adpcm-ms", word(18).unwrap_or(0)),
         0x11 => ("adpcm-ima", word(18).unwrap_or(0)),
+        0x31 => (GSM, word(18).unwrap_or(0)),
         0x50 | 0x55 => return Ok(Some(Format { framed: true, ..Format::default() })),
         _ => return Err(Error::NoTrack),
     };
@@ -106,7 +109,7 @@ fn read_format(source: &dyn Source, at: u64, size: u64) -> Result<Option<Format>
 }
 
 fn frames(source: &dyn Source, format: &Format, data: Range<u64>) -> Result<Listed, Error> {
-    let whole = (FRAME / format.block).max(1);
+    let whole = if format.codec == GSM { 1 } else { (FRAME / format.block).max(1) };
     let mut builder = Builder::new(format.rate, ROOM, 1);
     let (mut at, mut ticks) = (data.start, 0_i64);
     for number in 0_u64.. {
