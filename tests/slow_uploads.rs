@@ -78,6 +78,31 @@ fn uploads_to_a_disk_that_answers_nothing_hold_up_no_others() {
 
 #[test]
 #[ignore = "needs /dev/fuse and root"]
+fn a_disk_that_answers_nothing_is_waited_for_at_start_as_long_as_a_writer() {
+    let Stage { server, disk, folder } = Stage::new(&[]);
+    let begin = |server: &Program, range: &str| {
+        let mut client = Client::connect(server.address);
+        let head = "PUT /live/slow/film HTTP/1.1\nContent-Length: 2\nContent-Range: bytes ";
+        client.request(&format!("{head}{range}/4"));
+        client.send("xx");
+        client.response("PUT").status
+    };
+    assert_eq!(begin(&server, "0-1"), 202);
+    drop(server);
+    let hold = disk.hold(Question::Look);
+    let server = Program::quiet(folder.path(), &["--ingest", "live", "--ingest-idle", "1"]);
+    // Let go of first, should this fail: a process that waits for the disk can't be killed.
+    let (stage, hold) = (Stage { server, disk, folder }, hold);
+    stage.assert_others_go_on();
+    drop(hold);
+    until("what was left is found", || {
+        stage.ask("HEAD /live/slow/film HTTP/1.1").header("upload-offset") == "2"
+    });
+    assert_eq!(begin(&stage.server, "2-3"), 201);
+}
+
+#[test]
+#[ignore = "needs /dev/fuse and root"]
 fn uploads_under_way_to_a_disk_that_takes_nothing_hold_nobody_else_up() {
     let stage = Stage::new(&[]);
     let begin = |number: usize| {

@@ -12,11 +12,10 @@ use rustix::fs::FileType;
 use std::{io, os::unix::ffi::OsStrExt, sync::Arc};
 
 impl Streams {
-    /// Takes up every upload that lies below the folders that may be written to. Waits for the disks.
-    pub fn recover(&self) {
-        for disks in [Disks::Own, Disks::All] {
-            self.each_left(disks, |place, plot| self.take_up(place, plot, disks));
-        }
+    /// Takes up every upload that lies below the folders that may be written to, on their own disks or else on others.
+    /// Waits for these disks.
+    pub fn recover(&self, disks: Disks) {
+        self.each_left(disks, |place, plot| self.take_up(place, plot, disks));
     }
 
     /// Calls `found` for every upload that has a record below the folders that may be written to, on their own disks
@@ -66,7 +65,9 @@ impl Streams {
     }
 
     fn take_up(&self, place: &Place, plot: Plot, disks: Disks) {
-        if self.at(place).is_some() {
+        let Ok(half) = self.half(place, disks) else { return };
+        let _turn = half.turn();
+        if half.at(place).is_some() {
             return;
         }
         let upload = match Upload::resume(place, plot, &self.census) {
@@ -78,6 +79,8 @@ impl Streams {
                 }
                 return;
             }
+            // Somebody was faster, where uploads are taken already.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 tracing::warn!("{place} is left alone: another process is receiving it");
                 return;
@@ -97,7 +100,6 @@ impl Streams {
                     "{place} is not whole: {bytes} of {of} bytes are kept, to go on with"
                 );
                 // One more would be in the way of those that are still to come.
-                let half = if disks == Disks::Own { &self.own } else { &self.far };
                 if half.all().len() < self.most {
                     half.open(upload);
                 }

@@ -39,7 +39,8 @@ use hyper::body::Incoming;
 use std::{
     io,
     os::unix::ffi::OsStrExt,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, mpsc},
+    thread,
     time::{Duration, SystemTime},
 };
 use subtle::ConstantTimeEq;
@@ -48,8 +49,9 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-/// The uploads that `config` allows, with those that another process left.
-pub(super) fn streams(config: &config::Ingest, census: &Arc<Census>) -> Result<Streams> {
+/// The uploads that `config` allows, with those that another process left. Waits for disks that may not answer for as
+/// long as a writer may be silent.
+pub(super) fn streams(config: &config::Ingest, census: &Arc<Census>) -> Result<Arc<Streams>> {
     let mut folders = Vec::new();
     for folder in &config.folders {
         let segments = folder.inside.iter().map(|segment| segment.as_bytes());
@@ -60,8 +62,21 @@ pub(super) fn streams(config: &config::Ingest, census: &Arc<Census>) -> Result<S
     }
     let folders = folders.iter().map(|(place, path)| (place, *path));
     let streams = Streams::new(folders, config.most_streams, census.clone());
-    let streams = streams.context("cannot open a folder to write into")?;
-    streams.recover();
+    let streams = Arc::new(streams.context("cannot open a folder to write into")?);
+    streams.recover(Disks::Own);
+    let (tell, told) = mpsc::channel();
+    let far = streams.clone();
+    let looks = move || {
+        far.recover(Disks::All);
+        // Nobody hears it who has waited for too long.
+        let _ = tell.send(());
+    };
+    thread::Builder::new().spawn(looks).context("cannot look for uploads that were left")?;
+    if told.recv_timeout(config.idle).is_err() {
+        tracing::warn!(
+            "a disk doesn't answer: uploads that were left there are missing until it does"
+        );
+    }
     Ok(streams)
 }
 
