@@ -53,6 +53,22 @@ fn every_other_request_gets_the_length_of_now() {
     let open = server.ask("GET /out.ts HTTP/1.1\nRange: bytes=8-");
     assert_eq!((open.status, open.text()), (206, "89abc"));
     assert_eq!(open.header("content-range"), "bytes 8-12/13");
+    let all = server.ask(&format!("GET /out.ts HTTP/1.1\nRange: bytes=-{EVER}"));
+    assert_eq!((all.header("content-range"), all.text()), ("bytes 0-12/13", "0123456789abc"));
+}
+
+#[test]
+fn one_file_more_than_may_be_followed_is_told_when_to_come_back() {
+    let (root, server) = serve(&["--follow-idle", "3600"]);
+    let follow = |number: usize| {
+        fs::write(root.path().join(format!("{number}.ts")), "film").unwrap();
+        Reader::ask(&server, &format!("GET /{number}.ts HTTP/1.1\nRange: bytes=0-{EVER}"))
+    };
+    let followed: Vec<_> = (0..64).map(follow).collect();
+    assert!(followed.iter().all(|reader| reader.status == 206));
+    let one_more = follow(64);
+    assert_eq!((one_more.status, one_more.header("retry-after")), (503, "3600"));
+    assert_eq!(server.ask("GET /64.ts HTTP/1.1").text(), "film");
 }
 
 #[test]

@@ -63,7 +63,8 @@ impl Follower {
 
     /// The channel of `file`, whose state is `now`. It ends, whole, when the file has not grown for `idle`.
     ///
-    /// Fails where as many are followed as may be, or the system watches no more. May wait, and is called where a runtime is at hand.
+    /// Fails with `QuotaExceeded` where as many are followed as may be, and where the system watches no more. May wait,
+    /// and is called where a runtime is at hand.
     pub fn follow(
         &self,
         file: File,
@@ -91,7 +92,7 @@ impl Follower {
             let _ = watches.remove(watch);
         }
         if is_full {
-            return Err(io::Error::other("as many files are followed as may be at once"));
+            return Err(io::ErrorKind::QuotaExceeded.into());
         }
         // By its descriptor, so that it is the very file, whatever has its name now.
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -227,7 +228,7 @@ mod tests {
         let follow = |file: &File, asset: &Asset| {
             follower.follow(file.try_clone().unwrap(), asset.identity(), IDLE, &census)
         };
-        assert!(follow(&two, &asset).is_err());
+        assert_eq!(follow(&two, &asset).unwrap_err().kind(), io::ErrorKind::QuotaExceeded);
         // The one that is followed is so for all who ask.
         let again = follow(&one, &channel.asset()).unwrap();
         assert!(Arc::ptr_eq(&again, &channel));

@@ -2,7 +2,7 @@
 
 use super::{
     App,
-    answer::Answer,
+    answer::{Answer, With},
     body::Body,
     exchange::{Cut, Exchange},
     ledger::{Ledger, Loan},
@@ -19,7 +19,7 @@ use crate::{
     telemetry::metrics,
 };
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header::RETRY_AFTER};
 use std::{
     io,
     ops::Range,
@@ -156,8 +156,13 @@ pub(super) async fn follow(
     let channel = match followed.await {
         Ok(channel) => channel,
         Err(error) => {
-            tracing::error!("a file can not be followed: {error}");
-            return answer.message(StatusCode::SERVICE_UNAVAILABLE);
+            // That clients follow as many as may be is no fault, and passes.
+            if error.kind() != io::ErrorKind::QuotaExceeded {
+                tracing::error!("a file cannot be followed: {error}");
+            }
+            let seconds = service.app.config.follow_idle.as_secs();
+            let refused = answer.message(StatusCode::SERVICE_UNAVAILABLE);
+            return refused.with(RETRY_AFTER, seconds.into());
         }
     };
     let growing = appended(&film, &channel);
