@@ -186,21 +186,21 @@ impl Streams {
     /// nothing came.
     pub fn leave(&self, writer: Writer, clean: bool) -> io::Result<Stored> {
         let upload = writer.upload().clone();
-        let stored = writer.leave(clean)?;
+        let stored = writer.leave(clean);
         let halves = [&self.own, &self.far];
         // Another may have begun at its place, and has its names.
         let is_in =
             |half: &Half| half.at(upload.place()).is_some_and(|open| Arc::ptr_eq(&open, &upload));
-        let Some(half) = halves.into_iter().find(|half| is_in(half)) else { return Ok(stored) };
+        let Some(half) = halves.into_iter().find(|half| is_in(half)) else { return stored };
         // Nobody begins meanwhile.
         let _turn = half.turn();
-        if stored != Stored::Partly {
+        if matches!(stored, Ok(Stored::Created | Stored::Replaced)) {
             half.close(&upload);
         } else if upload.is_empty() && is_in(half) {
             upload.discard()?;
             half.close(&upload);
         }
-        Ok(stored)
+        stored
     }
 
     /// Removes what is at `place` if it is as it `should_be`: the file, and what is there of an upload that

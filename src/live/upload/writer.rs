@@ -109,7 +109,7 @@ mod tests {
         live::{Asked, Streams},
         store::{Disks, root::Place},
     };
-    use std::{path::Path, thread};
+    use std::{fs, path::Path, thread};
 
     fn streams(folder: &Path) -> Streams {
         Streams::new([(&Place::default(), folder)], 9, Default::default()).unwrap()
@@ -127,6 +127,21 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
             assert!(!folder.path().join("film").exists());
             assert!(streams.delete(&place, Disks::Own, || Ok(true)).unwrap());
+        }
+    }
+
+    #[test]
+    fn of_what_brought_nothing_and_cannot_be_finished_nothing_stays_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
+        for asked in [Asked::Whole(None), Asked::Whole(Some(0))] {
+            let writer = streams.write(&place, &asked, Disks::Own, || Ok(true)).unwrap();
+            fs::write(folder.path().join("film"), "another").unwrap();
+            let error = streams.leave(writer, true).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert!(streams.all().is_empty(), "it keeps its place from others");
+            fs::remove_file(folder.path().join("film")).unwrap();
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
     }
 
