@@ -151,7 +151,7 @@ pub struct At {
     /// The film
     pub file: PathBuf,
 
-    /// Moments: 90.5, 1:30.5, 00:01:30.500, 00:01:30:12, 00:01:30;12 (drop-frame), '#2250' (a frame)
+    /// Moments: 90.5, 1:30.5, 00:01:30.500, 00:01:30:12, '00:01:30;12' (drop-frame), '#2250' (a frame)
     #[arg(required = true, value_name = "TIMECODE", allow_negative_numbers = true)]
     pub timecodes: Vec<String>,
 

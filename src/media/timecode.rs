@@ -120,7 +120,8 @@ impl FromStr for Timecode {
 
 fn no_timecode(text: &str) -> String {
     format!(
-        "`{text}` is no timecode: write 90.5, 1:30.5, 00:01:30.500, 00:01:30:12, 00:01:30;12 or #2250"
+        "`{text}` is no timecode: write 90.5, 1:30.5, 00:01:30.500, 00:01:30:12, 00:01:30;12 or #2250, the last two in \
+         quotes in a shell, and # as %23 in a URL"
     )
 }
 
