@@ -2,7 +2,7 @@
 //! at a moment before; the last byte of an answer waits until all before it are beyond change.
 
 use super::{
-    Transport,
+    Transport, let_others,
     receiver::{Receiver, Sockets, Turn, Waits},
 };
 use crate::{
@@ -256,7 +256,7 @@ impl Transport {
         let Some(waits) = &mut outgoing.waits else {
             outgoing.waits = Some(Box::pin(sockets.turn()));
             // What was sent a moment ago has not been read; others may be sent to meanwhile.
-            cx.waker().wake_by_ref();
+            let_others(cx);
             return Poll::Pending;
         };
         outgoing.turn = Some(ready!(waits.as_mut().poll(cx)));
@@ -285,7 +285,7 @@ impl Transport {
         }
         let Unread { asked, pause, .. } = *self.outgoing.unread.insert(unread);
         if asked < EAGER {
-            cx.waker().wake_by_ref();
+            let_others(cx);
             return Poll::Pending;
         }
         self.outgoing.pause = Some(Box::pin(sleep(pause)));
@@ -361,7 +361,7 @@ impl Transport {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 // All that comes before the attempt is due again before the next one.
                 if self.stream.poll_write_ready(cx)?.is_ready() {
-                    cx.waker().wake_by_ref();
+                    let_others(cx);
                 }
                 Poll::Pending
             }
