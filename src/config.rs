@@ -89,7 +89,8 @@ pub struct Serve {
     #[arg(value_parser = number::<u32>(1..=86_400))]
     pub header_timeout: u32,
 
-    /// Seconds that a connection may be idle between requests
+    /// Seconds that a connection may be idle between requests, and a stream silent until its readers are asked whether they
+    /// are there
     #[arg(long, default_value_t = 75, env = "REELMAP_IDLE_TIMEOUT", value_name = "SECONDS")]
     #[arg(value_parser = number::<u32>(1..=86_400))]
     pub idle_timeout: u32,

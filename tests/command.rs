@@ -508,7 +508,7 @@ fn a_file_without_an_answer_is_a_sentence() {
         (&["at", &film, "00:00:05:25"], "count 0 to 24"),
         (&["at", &film, "00:00:05:00", "--tc"], "no timecode track"),
         (&["at", "/no/such/film", "5"], "cannot open /no/such/film"),
-        (&["info", "/dev/null"], "/dev/null is not a file"),
+        (&["info", "/dev/null"], "/dev/null is no regular file"),
         (&["info", &readme], "no container that is known here: MP4, MOV, Matroska"),
     ] {
         assert_refused(arguments, 1, words);

@@ -14,15 +14,17 @@ fn nothing_is_written_unless_it_is_switched_on_and_only_there() {
     let root = root();
     let off = Server::start(root.path(), &[]);
     let on = serve(&root, &[]);
-    for (server, path) in [(&off, "/live/x"), (&on, "/x"), (&on, "/films/x"), (&on, "/live/x/")] {
+    const ELSEWHERE: &str = "writing is on in other folders only";
+    for (server, path, words) in [
+        (&off, "/live/x", "writing is off, --ingest DIR switches it on"),
+        (&on, "/x", ELSEWHERE),
+        (&on, "/films/x", ELSEWHERE),
+        (&on, "/live/x/", "name a file in it"),
+    ] {
         for method in ["PUT", "POST", "DELETE"] {
             let answer = put(server, &format!("{method} {path} HTTP/1.1"), b"film");
             assert_eq!(answer.status, 405, "{method} {path}");
             assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
-            let words = match path {
-                "/live/x/" => "name a file in it",
-                _ => "writing is off here, --ingest FOLDER switches it on",
-            };
             assert!(answer.text().contains(words), "{method} {path}: {}", answer.text());
         }
     }

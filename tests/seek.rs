@@ -267,6 +267,9 @@ fn what_has_no_answer_is_a_problem_in_a_sentence() {
         ("/empty.mp4?info", 415, "no container"),
         ("/bad.mp4?at=5", 422, "broken at byte"),
         ("/cut.mp4?info", 422, "broken at byte"),
+        ("/?at=5", 400, "a folder"),
+        ("/?info", 400, "a folder"),
+        ("/film.mp4?from=edge", 400, "live or start"),
     ] {
         // Twice: what was found is kept.
         for _ in 0..2 {

@@ -25,7 +25,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE", env = "REELMAP_INGEST_TOKEN_FILE", requires = "ingest")]
     pub ingest_token_file: Option<PathBuf>,
 
-    /// Let whoever reaches the port write, without a token
+    /// Let whoever reaches the port write, without a token: needed where others than this machine reach it
     #[arg(long, env = "REELMAP_INGEST_OPEN", requires = "ingest")]
     #[arg(value_parser = yes_or_no, conflicts_with = "ingest_token_file")]
     pub ingest_open: bool,
@@ -35,7 +35,7 @@ pub struct Flags {
     #[arg(value_parser = number::<u64>(1..=1 << 62))]
     pub ingest_max_bytes: u64,
 
-    /// Files and streams that may be received at once; those that wait to be gone on with give way
+    /// Files and streams that may be received at once, further ones are 503; those that wait to be gone on with give way
     #[arg(long, value_name = "N", default_value_t = 64, env = "REELMAP_INGEST_MAX_STREAMS")]
     #[arg(value_parser = number::<u16>(1..=u16::MAX))]
     pub ingest_max_streams: u16,

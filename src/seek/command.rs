@@ -21,7 +21,8 @@ pub fn ask(path: &Path, question: &Question, human: bool) -> Result<()> {
     let name = path.display();
     let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
     let before = file.metadata().with_context(|| format!("cannot read {name}"))?;
-    ensure!(before.is_file(), "{name} is not a file");
+    ensure!(!before.is_dir(), "{name} is a folder: name a film in it");
+    ensure!(before.is_file(), "{name} is no regular file");
     let source = OnDisk { file, length: before.len() };
     let index = media::open(&source).with_context(|| name.to_string())?;
     let film = Film { index: &*index, source: &source };

@@ -33,9 +33,12 @@ pub enum Meaning {
 
 impl Question {
     /// The question in a URL's query (RFC 3986 §3.4), in pairs joined by `&`; none where no pair asks
-    /// one. Pairs of other names are not ours, and are passed over.
+    /// one, as `from=live` doesn't. Pairs of other names are not ours, and are passed over.
     pub fn of(query: &str) -> Result<Option<Question>, Refusal> {
         let pairs = || query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        if pairs().any(|(name, value)| name == "from" && !matches!(value, "live" | "start")) {
+            return refuse("from= is live or start");
+        }
         if !pairs().any(|(name, _)| matches!(name, "at" | "tc" | "info")) {
             return Ok(None);
         }

@@ -72,6 +72,8 @@ fn queries_that_can_not_be_meant() {
         ("at=5&size=-5", "number of bytes"),
         ("at=5&size=1e6", "number of bytes"),
         ("at=5&size=5&size=5", "twice"),
+        ("from=edge", "live or start"),
+        ("from", "live or start"),
         (&many, "at most 100"),
     ] {
         match Question::of(query) {
@@ -225,7 +227,11 @@ fn a_range_before_the_first_sync_sample_has_nothing_to_decode() {
 
 #[test]
 fn a_file_that_can_not_be_asked_is_a_sentence() {
-    for (path, says) in [("/no/such/film", "cannot open"), ("/dev", "is not a file")] {
+    for (path, says) in [
+        ("/no/such/film", "cannot open"),
+        ("/dev", "is a folder"),
+        ("/dev/null", "is no regular file"),
+    ] {
         let error = command::ask(Path::new(path), &Question::Info, false).unwrap_err();
         let error = format!("{error:#}");
         assert!(error.contains(path) && error.contains(says), "{error}");

@@ -231,8 +231,11 @@ pub(super) fn not_allowed(
         Some(Ok(Route::Media { folder: true, .. })) if service.app.streams.are_allowed() => {
             "405 method not allowed: a folder is not written, name a file in it.\n"
         }
+        Some(Ok(Route::Media { .. })) if service.app.streams.are_allowed() => {
+            "405 method not allowed: writing is on in other folders only, those of --ingest.\n"
+        }
         Some(Ok(Route::Media { .. })) => {
-            "405 method not allowed: writing is off here, --ingest FOLDER switches it on in a folder.\n"
+            "405 method not allowed: writing is off, --ingest DIR switches it on in a folder.\n"
         }
         _ => pages::message(StatusCode::METHOD_NOT_ALLOWED),
     };

@@ -238,6 +238,18 @@ fn problem(answer: Answer, status: StatusCode, detail: String, more: More) -> Re
     answer.composed(status, pages::PROBLEM, Problem::new(status, detail, more).json())
 }
 
+/// Why a request for a folder has no answer, where it asks of a film's time.
+pub(super) fn of_folder(request: &Request<()>) -> Option<Refusal> {
+    match Question::of(request.uri().query().unwrap_or_default()) {
+        Ok(None) => None,
+        Ok(Some(_)) => {
+            let why = "this is a folder: name the film in it that is asked";
+            Some(Refusal::Malformed(why.to_owned()))
+        }
+        Err(refusal) => Some(refusal),
+    }
+}
+
 pub(super) fn refused(answer: Answer, refusal: &Refusal) -> Response<Body> {
     let (detail, more) = (refusal.to_string(), More::default());
     match refusal {

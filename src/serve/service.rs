@@ -9,6 +9,7 @@ use super::{
     ledger::Ledger,
     listing, live,
     off_runtime::OffRuntime,
+    seeking,
 };
 use crate::{
     pages,
@@ -261,7 +262,10 @@ impl Service {
             Ok(Found::Folder(_)) if !folder => {
                 listing::to_folder(answer, &place, request.uri().query())
             }
-            Ok(Found::Folder(found)) => self.listing(answer, &request, place, found, on).await,
+            Ok(Found::Folder(found)) => match seeking::of_folder(&request) {
+                Some(refusal) => seeking::refused(answer, &refusal),
+                None => self.listing(answer, &request, place, found, on).await,
+            },
             Err(error) => failed(answer, &place, &error),
         }
     }
