@@ -94,7 +94,7 @@ pub fn href<S: AsRef<OsStr>>(segments: &[S]) -> String {
 /// media of this origin, and nothing else. A test holds the hashes true to the page.
 pub fn content_security_policy() -> &'static str {
     "default-src 'none'; \
-     style-src 'sha256-9q23tZvvMh4hvL8LHBzB6ZpO06OuKCGFcICAh+PynMY='; \
+     style-src 'sha256-dlO/LRqJV2aOA46eQydShLE95tgjjDqzkPGB57lEnLo='; \
      script-src 'sha256-WhmtlzvgBVa385E41gxGjVPrFu8XlrdYNy0FlpbR+nA='; \
      media-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
