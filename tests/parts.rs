@@ -159,6 +159,21 @@ fn a_total_that_is_told_with_the_last_part_counts() {
 }
 
 #[test]
+fn nothing_ends_before_what_is_being_written() {
+    let (root, server) = serve(&[]);
+    let mut writer = server.connect();
+    writer.request(&format!("PUT {FILM} HTTP/1.1\nContent-Range: bytes 6-9/*\nContent-Length: 4"));
+    until("it is open", || server.metric("reelmap_streams") == 1.0);
+    let early = part(&server, "0-3/4", b"0123");
+    assert_eq!(early.status, 409, "{}", early.text());
+    assert!(!root.path().join("live/film.mp4").exists());
+    assert_eq!(part(&server, "0-5/10", b"012345").status, 202);
+    writer.send("6789");
+    assert_eq!(writer.response("PUT").status, 201);
+    assert_eq!(server.get(FILM).text(), "0123456789");
+}
+
+#[test]
 fn a_part_that_is_being_written_belongs_to_its_writer() {
     let (_root, server) = serve(&[]);
     let mut writer = server.connect();

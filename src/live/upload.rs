@@ -39,7 +39,7 @@ pub enum Refused {
     Busy,
     /// Bytes of it are there already, or are being written.
     Overlap,
-    /// It was said before that the whole has another length, or bytes are there beyond it.
+    /// It was said before that the whole has another length, or bytes are there beyond it, or being written.
     OtherTotal,
     /// There is a whole file of that name, which has no parts.
     Finished,
@@ -268,6 +268,10 @@ impl Upload {
         let crosses = |claim: &Range<u64>| claim.start < span.end && span.start < claim.end;
         if progress.claims.iter().any(|claim| crosses(&claim.span)) {
             return Err(if open { Refused::Busy } else { Refused::Overlap });
+        }
+        // Somebody is writing beyond what this one says is the end.
+        if known.is_some_and(|known| progress.claims.iter().any(|claim| claim.span.end > known)) {
+            return Err(Refused::OtherTotal);
         }
         if progress.held.overlaps(&span) {
             return Err(Refused::Overlap);

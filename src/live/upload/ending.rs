@@ -39,10 +39,10 @@ impl Upload {
         }
     }
 
-    /// Whether all is there, so that the caller, and no other, is to finish it.
+    /// Whether all is there and nobody is at it, so that the caller, and no other, is to finish it.
     pub(super) fn is_done(&self, progress: &mut Progress) -> bool {
         let all = progress.total.is_some_and(|total| progress.held.prefix() >= total);
-        let done = all && progress.finished.is_none();
+        let done = all && progress.claims.is_empty() && progress.finished.is_none();
         if done {
             let stored = if self.replaces { Stored::Replaced } else { Stored::Created };
             progress.finished = Some(stored);

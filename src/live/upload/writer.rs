@@ -72,7 +72,7 @@ impl Writer {
     }
 
     /// Leaves; `clean` if all came that was to come. What is there is kept, and if that is all, the
-    /// upload gets its name.
+    /// upload gets its name by the last who leaves.
     pub fn leave(self, clean: bool) -> io::Result<Stored> {
         let upload = &self.upload;
         let mut progress = upload.progress();
@@ -81,6 +81,7 @@ impl Writer {
             progress.free.push(self.slot);
         }
         progress.left = Instant::now();
+        let end = if clean || progress.total.is_some() { End::Whole } else { End::Cut };
         if self.whole && progress.total.is_none() && clean {
             progress.total = Some(self.at);
         } else if self.whole && !clean {
@@ -93,7 +94,7 @@ impl Writer {
         }
         drop(progress);
         if done {
-            upload.finish(if clean { End::Whole } else { End::Cut })?;
+            upload.finish(end)?;
         } else if finished.is_none() && self.at > self.start {
             // A slot that was given back may be another's by now.
             upload.sync_parts(&[(self.slot, self.at)])?;
@@ -128,6 +129,24 @@ mod tests {
             assert!(!folder.path().join("film").exists());
             assert!(streams.delete(&place, Disks::Own, || Ok(true)).unwrap());
         }
+    }
+
+    #[test]
+    fn it_has_its_name_before_anybody_is_told_that_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
+        let begin =
+            |span| streams.write(&place, &Asked::Part(span, Some(8)), Disks::Own, || Ok(true));
+        let (mut first, mut last) = (begin(0..4).unwrap(), begin(4..8).unwrap());
+        let upload = first.upload().clone();
+        first.write(&mut ["abcd".into()]).unwrap();
+        last.write(&mut ["efgh".into()]).unwrap();
+        assert_eq!(streams.leave(first, true).unwrap(), Stored::Partly);
+        assert!(!folder.path().join("film").exists());
+        // All came, whatever became of who sent it.
+        assert_eq!(streams.leave(last, false).unwrap(), Stored::Created);
+        assert_eq!(fs::read(folder.path().join("film")).unwrap(), b"abcdefgh");
+        assert_eq!(upload.channel().state().end, Some(End::Whole));
     }
 
     #[test]

@@ -51,7 +51,9 @@ impl Progress {
     /// The answer that tells it.
     pub(super) fn told(self, answer: Answer, status: StatusCode) -> Response<Body> {
         let Progress { upload, held, total, tag } = self;
-        let complete = total.is_some_and(|total| held.prefix() >= total);
+        // Where all is there, but not kept under its name yet, that may still fail.
+        let complete =
+            status != StatusCode::ACCEPTED && total.is_some_and(|total| held.prefix() >= total);
         let spans = held.iter().map(|span| format!("{}-{}", span.start, span.end - 1)).collect();
         let told = Told { length: held.prefix(), total, held: spans };
         let json = pages::json(&told);
