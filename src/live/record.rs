@@ -42,18 +42,6 @@ pub struct Read {
 }
 
 impl Record {
-    /// Begins a record in an empty file.
-    pub fn begin(
-        file: File,
-        total: Option<u64>,
-        begun: SystemTime,
-        replaces: bool,
-    ) -> io::Result<Record> {
-        let record = Record::lock(file)?;
-        record.write_head(total, begun, replaces)?;
-        Ok(record)
-    }
-
     /// Takes the file's lock (flock(2)), which ends with the process: `WouldBlock` if somebody else has it, be it
     /// another process or this one by another way to the file.
     pub fn lock(file: File) -> io::Result<Record> {
@@ -62,6 +50,10 @@ impl Record {
             // Not every file system has locks.
             _ => Ok(Record(Unhurried::file(file, 0))),
         }
+    }
+
+    pub fn file(&self) -> &File {
+        &self.0
     }
 
     /// Gives the lock back before the last who knows the record has let go of it.
@@ -178,7 +170,9 @@ mod tests {
 
     fn made(total: Option<u64>) -> (Record, File) {
         let file = tempfile::tempfile().unwrap();
-        (Record::begin(file.try_clone().unwrap(), total, begun(), true).unwrap(), file)
+        let record = Record::lock(file.try_clone().unwrap()).unwrap();
+        record.write_head(total, begun(), true).unwrap();
+        (record, file)
     }
 
     fn parts(file: &File) -> Vec<(u64, u64)> {

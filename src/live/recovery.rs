@@ -1,10 +1,10 @@
 //! What another process left when it was killed: found at start, finished or kept to be gone on with.
 
 use super::{
-    Ground, Streams,
+    Ground, Refused, Streams,
     upload::{
         Upload,
-        hidden::{RECORD, clear, hidden},
+        hidden::{RECORD, remove_left},
     },
 };
 use crate::store::{Disks, plot::Plot, root::Place};
@@ -73,9 +73,15 @@ impl Streams {
         let upload = match Upload::resume(place, plot, &self.census) {
             Ok(Some(upload)) => Arc::new(upload),
             Ok(None) => {
-                tracing::info!("of {place} nothing had arrived: its record is removed");
-                if let Err(refused) = self.forget(place, disks) {
-                    tracing::error!("cannot remove the record of {place}: {refused:?}");
+                match self.forget(place, disks) {
+                    // Another process has just begun it.
+                    Err(Refused::Busy) => {}
+                    Err(refused) => {
+                        tracing::error!("cannot remove the record of {place}: {refused:?}");
+                    }
+                    Ok(()) => {
+                        tracing::info!("of {place} nothing had arrived: its record is removed");
+                    }
                 }
                 return;
             }
@@ -112,11 +118,9 @@ impl Streams {
     }
 
     /// Removes a record without bytes, and bytes without a part.
-    fn forget(&self, place: &Place, disks: Disks) -> Result<(), super::Refused> {
+    fn forget(&self, place: &Place, disks: Disks) -> Result<(), Refused> {
         let plot = self.plot(place, false, disks)?;
-        for name in hidden(place.name()) {
-            clear(&plot, &name)?;
-        }
+        remove_left(&plot, place.name())?;
         Ok(())
     }
 }

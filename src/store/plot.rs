@@ -82,6 +82,16 @@ impl Plot {
         Ok((this.st_dev, this.st_ino) == (other.st_dev, other.st_ino))
     }
 
+    /// Whether the name stands for that open file.
+    pub fn names_file(&self, name: &OsStr, file: &File) -> io::Result<bool> {
+        let named = match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(false),
+            named => named?,
+        };
+        let open = rustix::fs::fstat(file)?;
+        Ok((named.st_dev, named.st_ino) == (open.st_dev, open.st_ino))
+    }
+
     /// A new file to write and read; fails where there is something of that name.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         self.open_with(name, OFlags::CREATE | OFlags::EXCL)

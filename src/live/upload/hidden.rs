@@ -34,12 +34,50 @@ pub(in crate::live) fn hidden(name: &OsStr) -> [OsString; 2] {
 /// `WouldBlock` if another process is at it.
 pub(in crate::live) fn remove_left(plot: &Plot, name: &OsStr) -> io::Result<bool> {
     let [bytes, record] = hidden(name);
-    if plot.kind(&record)? == Some(FileType::RegularFile) {
-        let _free = Record::lock(plot.open(&record)?)?;
-    }
+    let (there, _lock) = match plot.kind(&record)? {
+        None if plot.kind(&bytes)?.is_none() => return Ok(false),
+        Some(FileType::RegularFile) => (true, lock(plot, &record)?),
+        None => (false, new_record(plot, &record)?),
+        Some(_) => (clear(plot, &record)?, new_record(plot, &record)?),
+    };
     // A record without bytes is removed at the next start; bytes without one would stay for ever.
-    let there = clear(plot, &bytes)?;
-    Ok(clear(plot, &record)? || there)
+    let there = clear(plot, &bytes)? || there;
+    clear(plot, &record)?;
+    Ok(there)
+}
+
+/// A record that is there, locked: as long as it is held, both hidden names are the caller's. `WouldBlock` if another
+/// process has it.
+fn lock(plot: &Plot, name: &OsStr) -> io::Result<Record> {
+    let record = match plot.open(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        file => Record::lock(file?)?,
+    };
+    still_named(plot, name, &record)?;
+    Ok(record)
+}
+
+/// `WouldBlock` if another process removed the record before it was locked, and may have begun another.
+fn still_named(plot: &Plot, name: &OsStr, record: &Record) -> io::Result<()> {
+    match plot.names_file(name, record.file())? {
+        true => Ok(()),
+        false => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// The same of one that isn't there yet, and is made.
+fn new_record(plot: &Plot, name: &OsStr) -> io::Result<Record> {
+    let file = match plot.create(name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        file => file?,
+    };
+    let record = Record::lock(file)?;
+    still_named(plot, name, &record)?;
+    Ok(record)
 }
 
 /// Removes the file of a hidden name, where there is one; whether there was. A folder that somebody made there would be
@@ -66,7 +104,7 @@ pub(in crate::live) fn newest(plot: &Plot, name: &OsStr) -> io::Result<Option<Sy
 }
 
 impl Upload {
-    /// Begins an upload to `place`, whose folder is `plot`.
+    /// Begins an upload to `place`, whose folder is `plot`. `WouldBlock` if another process is at it.
     pub(in crate::live) fn begin(
         place: &Place,
         plot: Plot,
@@ -74,24 +112,26 @@ impl Upload {
     ) -> io::Result<Upload> {
         let [bytes, record] = hidden(place.name());
         remove_left(&plot, place.name())?;
-        let replaces = plot.kind(place.name())?.is_some();
         let begun = SystemTime::now();
+        let locked = new_record(&plot, &record)?;
         let make = || {
-            let record = Record::begin(plot.create(&record)?, None, begun, replaces)?;
-            io::Result::Ok((record, Arc::new(Channel::new(plot.create(&bytes)?, 0, census)?)))
+            // A process that was at it just now has given it its name.
+            let replaces = plot.kind(place.name())?.is_some();
+            locked.write_head(None, begun, replaces)?;
+            io::Result::Ok((replaces, Channel::new(plot.create(&bytes)?, 0, census)?))
         };
         let made = make();
         if made.is_err() {
             clear(&plot, &bytes)?;
             clear(&plot, &record)?;
         }
-        let (record, channel) = made?;
+        let (replaces, channel) = made?;
         let progress = Progress::new(Spans::default(), None, 0);
         Ok(Upload {
             place: place.clone(),
             plot,
-            channel,
-            record,
+            channel: Arc::new(channel),
+            record: locked,
             begun,
             replaces,
             taken: AtomicBool::new(false),
@@ -102,7 +142,7 @@ impl Upload {
     }
 
     /// Takes up an upload that another process began: what its record says is there, and no more. `None`
-    /// if there is nothing of it.
+    /// if there is nothing of it, `WouldBlock` if another process is at it.
     pub(in crate::live) fn resume(
         place: &Place,
         plot: Plot,
@@ -114,7 +154,8 @@ impl Upload {
         if file.metadata()?.len() == 0 && plot.kind(&bytes)?.is_none() {
             return Ok(None);
         }
-        let (record, read) = Record::read(file)?;
+        let (locked, read) = Record::read(file)?;
+        still_named(&plot, &record, &locked)?;
         let file = match plot.open(&bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
@@ -138,7 +179,7 @@ impl Upload {
             file.set_len(noted)?;
         }
         file.sync_data()?;
-        record.go_on(&read)?;
+        locked.go_on(&read)?;
         let channel = Arc::new(Channel::new(file, held.prefix(), census)?);
         channel.end(Some(End::Cut));
         let taken = !read.replaces && plot.kind(place.name())?.is_some();
@@ -147,7 +188,7 @@ impl Upload {
             place: place.clone(),
             plot,
             channel,
-            record,
+            record: locked,
             begun: read.begun,
             replaces: read.replaces,
             taken: AtomicBool::new(taken),
@@ -182,11 +223,11 @@ fn nonsense(what: String) -> io::Error {
 #[cfg(test)]
 mod tests {
     use crate::{
-        live::{Asked, Streams},
+        live::{Asked, Stored, Streams},
         store::{Disks, is_held, root::Place},
     };
     use inotify::{Inotify, WatchMask};
-    use std::fs;
+    use std::{fs, sync::Barrier, thread};
 
     #[test]
     fn no_bytes_are_ever_left_without_their_record() {
@@ -209,6 +250,43 @@ mod tests {
             let gone = looks.read_events(&mut buffer).unwrap();
             let gone: Vec<_> = gone.filter_map(|event| event.name).collect();
             assert_eq!(gone, [".film.reelmap", ".film.reelmap-record"]);
+        }
+    }
+
+    #[test]
+    fn of_two_servers_that_begin_at_once_one_has_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new([&b"film"[..]]).unwrap();
+        let servers = [(); 2].map(|()| {
+            let ground = [(&Place::default(), folder.path())];
+            Streams::new(ground, 9, Default::default()).unwrap()
+        });
+        let start = Barrier::new(2);
+        for _ in 0..500 {
+            let begin = |streams: &Streams| {
+                start.wait();
+                streams.write(&place, &Asked::Whole(None), Disks::Own, || Ok(true))
+            };
+            let begun = thread::scope(|scope| {
+                let begun = [&servers[0], &servers[1]].map(|one| scope.spawn(move || begin(one)));
+                begun.map(|begun| begun.join().unwrap())
+            });
+            let [own, mut other] =
+                begun.map(|begun| begun.map_err(|refused| format!("{refused:?}")));
+            let (winner, mut writer) = match own {
+                Ok(writer) => (&servers[0], writer),
+                Err(error) => {
+                    let writer = other.expect("none has it");
+                    other = Err(error);
+                    (&servers[1], writer)
+                }
+            };
+            assert_eq!(other.err().as_deref(), Some("Busy"));
+            writer.write(&mut ["film".into()]).unwrap();
+            assert_eq!(winner.leave(writer, true).unwrap(), Stored::Created);
+            assert_eq!(fs::read(folder.path().join("film")).unwrap(), b"film");
+            fs::remove_file(folder.path().join("film")).unwrap();
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
     }
 
