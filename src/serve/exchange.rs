@@ -58,8 +58,8 @@ pub(super) struct Connection {
     open: AtomicU32,
     /// When the last one ended, in milliseconds after `begun`.
     idle_since: AtomicU64,
-    /// The answer under way follows a file that grows.
-    follows: AtomicBool,
+    /// Those of them whose answers follow a file that grows.
+    following: AtomicU32,
 }
 
 impl Connection {
@@ -72,7 +72,7 @@ impl Connection {
             two_lengths: zero(),
             open: AtomicU32::new(0),
             idle_since: zero(),
-            follows: AtomicBool::new(false),
+            following: AtomicU32::new(0),
         }
     }
 
@@ -96,13 +96,22 @@ impl Connection {
             .then(|| self.begun + Duration::from_millis(self.idle_since.load(Relaxed)))
     }
 
-    /// Whether the answer under way may be silent for long, since it follows a file that grows.
+    /// Whether an answer under way may be silent for long, since it follows a file that grows.
     pub(super) fn follows(&self) -> bool {
-        self.follows.load(Relaxed)
+        self.following.load(Relaxed) > 0
     }
 
-    fn end_exchange(&self) {
-        self.follows.store(false, Relaxed);
+    fn begin_exchange(&self) {
+        self.open.fetch_add(1, Relaxed);
+    }
+
+    fn begin_following(&self) {
+        self.following.fetch_add(1, Relaxed);
+    }
+
+    /// Ends an exchange. The next one may have begun: a client asks again before the last bytes have left.
+    fn end_exchange(&self, followed: bool) {
+        self.following.fetch_sub(u32::from(followed), Relaxed);
         let elapsed = self.begun.elapsed().as_millis();
         self.idle_since.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Relaxed);
         self.open.fetch_sub(1, Relaxed);
@@ -120,6 +129,8 @@ pub(super) struct Exchange {
     status: AtomicU16,
     promised: AtomicU64,
     sent: AtomicU64,
+    /// The answer follows a file that grows.
+    follows: AtomicBool,
     cut: OnceLock<Cut>,
 }
 
@@ -141,7 +152,7 @@ impl Exchange {
             Box::new(Asked { method: request.method().clone(), target: target.into(), range })
         });
         app.metrics.in_flight.inc();
-        connection.open.fetch_add(1, Relaxed);
+        connection.begin_exchange();
         Arc::new(Exchange {
             app: app.clone(),
             connection: connection.clone(),
@@ -150,6 +161,7 @@ impl Exchange {
             status: AtomicU16::new(0),
             promised: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            follows: AtomicBool::new(false),
             cut: OnceLock::new(),
         })
     }
@@ -177,7 +189,9 @@ impl Exchange {
 
     /// Notes that the answer follows a file that grows.
     pub(super) fn follow(&self) {
-        self.connection.follows.store(true, Relaxed);
+        if !self.follows.swap(true, Relaxed) {
+            self.connection.begin_following();
+        }
     }
 
     /// Notes that the file leaves by vectored writes, since `sendfile` doesn't work for it.
@@ -204,7 +218,7 @@ impl Drop for Exchange {
         if let Some(cut) = cut {
             metrics.cut.get_or_create(&Why { why: cut.word() }).inc();
         }
-        self.connection.end_exchange();
+        self.connection.end_exchange(self.follows.load(Relaxed));
         if let Some(asked) = &self.asked {
             self.app.access_log.write(&Line {
                 client: self.connection.peer.ip(),
@@ -223,4 +237,21 @@ impl Drop for Exchange {
 /// A copy of `value` that doesn't keep the connection's read buffer from being used again.
 fn detached(value: &HeaderValue) -> HeaderValue {
     HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static("?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_follows_does_so_although_the_one_before_it_ends_later() {
+        let connection = Connection::new(([127, 0, 0, 1], 1).into());
+        connection.begin_exchange();
+        connection.begin_exchange();
+        connection.begin_following();
+        connection.end_exchange(false);
+        assert!(connection.follows());
+        connection.end_exchange(true);
+        assert!(!connection.follows() && connection.idle_since().is_some());
+    }
 }
