@@ -37,6 +37,12 @@ struct Followed {
     written: Arc<Notify>,
 }
 
+impl Followed {
+    fn is_of(&self, file: &Identity) -> bool {
+        self.file == (file.device, file.inode)
+    }
+}
+
 type Table = Arc<Mutex<HashMap<WatchDescriptor, Followed>>>;
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,8 +58,7 @@ impl Follower {
     /// The channel of the file whose state is `now`, if it is followed.
     pub fn channel(&self, now: &Identity) -> Option<Arc<Channel>> {
         let followed = lock(&self.followed);
-        let same = |followed: &&Followed| followed.file == (now.device, now.inode);
-        followed.values().find(same).and_then(|f| f.channel.upgrade())
+        followed.values().find(|followed| followed.is_of(now)).and_then(|f| f.channel.upgrade())
     }
 
     /// Whether a channel of that identity is followed.
@@ -63,8 +68,8 @@ impl Follower {
 
     /// The channel of `file`, whose state is `now`. It ends, whole, when the file has not grown for `idle`.
     ///
-    /// Fails with `QuotaExceeded` where as many are followed as may be, and where the system watches no more. May wait,
-    /// and is called where a runtime is at hand.
+    /// Fails with `QuotaExceeded` where as many are followed as may be, with `StorageFull` where the system watches no more.
+    /// May wait, and is called where a runtime is at hand.
     pub fn follow(
         &self,
         file: File,
@@ -73,8 +78,7 @@ impl Follower {
         census: &Arc<Census>,
     ) -> io::Result<Arc<Channel>> {
         let mut turn = lock(&self.watches);
-        let same = |followed: &&Followed| followed.file == (now.device, now.inode);
-        let known = lock(&self.followed).values().find(same).and_then(|f| f.channel.upgrade());
+        let known = self.channel(now);
         if let Some(channel) = known.filter(|channel| channel.state().end.is_none()) {
             return Ok(channel);
         }
@@ -83,13 +87,14 @@ impl Follower {
             none => none.insert(hear(&self.followed)?),
         };
         let mut followed = lock(&self.followed);
-        // Nobody reads these any more, which their tasks see when something is written.
         let left: Vec<_> = followed.extract_if(|_, f| f.channel.strong_count() == 0).collect();
-        let is_full = followed.values().filter(|other| !same(other)).count() >= self.most;
+        let is_full = followed.values().filter(|other| !other.is_of(now)).count() >= self.most;
         drop(followed);
-        for (watch, _) in left {
+        for (watch, left) in left {
             // Fails if the file is gone and the watch with it.
             let _ = watches.remove(watch);
+            // Its task sees that nobody reads it any more, and ends.
+            left.written.notify_one();
         }
         if is_full {
             return Err(io::ErrorKind::QuotaExceeded.into());
@@ -177,7 +182,7 @@ mod tests {
     use super::*;
     use crate::store::Asset;
     use std::{fs, os::unix::fs::FileExt, path::Path};
-    use tokio::task::yield_now;
+    use tokio::{runtime::Handle, task::yield_now};
 
     const IDLE: Duration = Duration::from_secs(3600);
 
@@ -216,6 +221,24 @@ mod tests {
             yield_now().await;
         }
         assert_eq!(lost.1.state().length, 4);
+    }
+
+    #[tokio::test]
+    async fn who_comes_and_goes_leaves_no_tasks_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let follower = Follower::new(1);
+        let (file, channel) = followed(&follower, folder.path(), "film");
+        let (asset, census) = (channel.asset(), Arc::default());
+        drop(channel);
+        for _ in 0..100 {
+            let file = file.try_clone().unwrap();
+            let channel = follower.follow(file, asset.identity(), IDLE, &census).unwrap();
+            // Its task begins to wait.
+            yield_now().await;
+            drop(channel);
+        }
+        let tasks = Handle::current().metrics().num_alive_tasks();
+        assert!(tasks < 10, "{tasks}");
     }
 
     #[tokio::test]
