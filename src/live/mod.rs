@@ -165,9 +165,8 @@ impl Streams {
             return Err(Refused::InTheWay);
         }
         if let Some(upload) = self.gone_on_with(half, place, asked, disks)? {
-            let writer = upload.claim(asked)?;
-            half.open(upload);
-            return Ok(writer);
+            half.open(upload.clone());
+            return upload.claim(asked);
         }
         if there.is_some() && matches!(asked, Asked::Part(..)) {
             return Err(Refused::Finished);
