@@ -7,8 +7,8 @@ use super::{
 use crate::{
     live::{Asked, Refused, Stored, Upload, Writer},
     serve::{App, answer::Answer, body::Body, off_runtime::OffRuntime, service::Service},
-    store::root::Place,
 };
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -29,29 +29,26 @@ const FEWER: &str =
 /// thread that may wait, for leaving waits for the disk.
 pub(super) struct Held {
     app: Arc<App>,
+    upload: Arc<Upload>,
+    /// There until it leaves.
     writer: Option<Writer>,
+    /// All has come that was to come.
+    clean: bool,
 }
 
 impl Held {
     pub(super) fn new(app: Arc<App>, writer: Writer) -> Held {
-        Held { app, writer: Some(writer) }
+        Held { app, upload: writer.upload().clone(), writer: Some(writer), clean: false }
     }
 
-    /// Whether its disk may wait for another machine or another process.
-    fn is_remote(&self) -> bool {
-        self.writer.as_ref().is_some_and(|writer| writer.upload().is_remote())
+    fn write(&mut self, frames: &mut [Bytes]) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.write(frames))
     }
 
-    /// Where the file is to be.
-    fn place(&self) -> Place {
-        let upload = self.writer.as_ref().map(Writer::upload);
-        upload.map(|upload| upload.place().clone()).unwrap_or_default()
-    }
-
-    fn leave(mut self, clean: bool) -> io::Result<(Arc<Upload>, Stored)> {
-        let Some(writer) = self.writer.take() else { return Err(io::ErrorKind::NotFound.into()) };
-        let upload = writer.upload().clone();
-        Ok((upload, self.app.streams.leave(writer, clean)?))
+    /// Waits for the disk.
+    fn leave(mut self) -> io::Result<Stored> {
+        let writer = self.writer.take();
+        writer.map_or(Ok(Stored::Partly), |writer| leave(&self.app, writer, self.clean))
     }
 }
 
@@ -60,9 +57,9 @@ impl Drop for Held {
         let Some(writer) = self.writer.take() else { return };
         // Where the runtime is gone, so is the process: the next one finds what was received.
         if let Ok(runtime) = Handle::try_current() {
-            let app = self.app.clone();
-            let share = self.app.threads.keeping(writer.upload().is_remote());
-            let left = OffRuntime::start_within(share, move || app.streams.leave(writer, false));
+            let (app, clean) = (self.app.clone(), self.clean);
+            let share = self.app.threads.keeping(self.upload.is_remote());
+            let left = OffRuntime::start_within(share, move || leave(&app, writer, clean));
             runtime.spawn(async move {
                 if let Err(error) = left.await {
                     tracing::error!("an upload that was cut off could not be kept well: {error}");
@@ -72,14 +69,23 @@ impl Drop for Held {
     }
 }
 
+/// Lets the writer leave; of the file in whose place it put another the server lets go. Waits for the disk.
+fn leave(app: &App, writer: Writer, clean: bool) -> io::Result<Stored> {
+    let upload = writer.upload().clone();
+    let stored = app.streams.leave(writer, clean)?;
+    if stored == Stored::Replaced {
+        app.cache.forget(upload.place());
+    }
+    Ok(stored)
+}
+
 /// Frames under way to the disk, and what became of them.
 type Writing = OffRuntime<(Held, Batch, io::Result<()>)>;
 
 fn write(mut held: Held, mut batch: Batch) -> Writing {
     let app = held.app.clone();
-    OffRuntime::start_within(app.threads.writing(held.is_remote()), move || {
-        let Some(writer) = &mut held.writer else { return Err(io::ErrorKind::NotFound.into()) };
-        let outcome = writer.write(batch.frames());
+    OffRuntime::start_within(app.threads.writing(held.upload.is_remote()), move || {
+        let outcome = held.write(batch.frames());
         Ok((held, batch, outcome))
     })
 }
@@ -114,8 +120,8 @@ pub(super) async fn receive(
         Asked::Whole(_) => Unfit::too_large(config.most_bytes),
         Asked::Part(..) => Unfit::new(StatusCode::BAD_REQUEST, MORE),
     };
-    let place = held.place();
-    let room = service.app.receiving.of(held.is_remote());
+    let place = held.upload.place().clone();
+    let room = service.app.receiving.of(held.upload.is_remote());
     let empty = || Batch::new(room);
     let (mut batch, mut received) = (empty(), 0_u64);
     let (mut here, mut writing) = (Some(held), None::<Writing>);
@@ -204,18 +210,16 @@ async fn at(moment: Option<Instant>) {
 async fn conclude(
     service: Service,
     answer: Answer,
-    held: Held,
+    mut held: Held,
     ended: Ended,
     short: bool,
 ) -> Response<Body> {
     let clean = matches!(ended, Ended::AsItShould) && !short;
-    let (place, app) = (held.place(), service.app.clone());
-    let share = service.app.threads.keeping(held.is_remote());
+    held.clean = clean;
+    let (upload, place) = (held.upload.clone(), held.upload.place().clone());
+    let share = service.app.threads.keeping(upload.is_remote());
     let left = OffRuntime::start_within(share, move || {
-        let (upload, stored) = held.leave(clean)?;
-        if stored == Stored::Replaced {
-            app.cache.forget(upload.place());
-        }
+        let stored = held.leave()?;
         Ok((Progress::of(upload), stored))
     });
     let (progress, stored) = match left.await {
@@ -271,5 +275,43 @@ fn log(upload: &Upload, ended: &Ended, stored: Stored, clean: bool) {
             tracing::warn!("{place}: incomplete, {bytes} bytes are kept to go on with; {why}");
         }
         (false, _) => tracing::warn!("{place}: incomplete, finished with {bytes} bytes; {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Cli, Command, Config},
+        store::{Disks, root::Place},
+        telemetry::AccessLog,
+    };
+    use clap::Parser;
+    use std::fs;
+    use tokio::task::yield_now;
+
+    #[tokio::test]
+    async fn who_leaves_when_all_has_come_leaves_a_whole_file_and_nothing_of_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let film = folder.path().join("film");
+        fs::write(&film, "the old one").unwrap();
+        let root = folder.path().to_str().unwrap();
+        let line = ["reelmap", "serve", root, "--ingest", root];
+        let Command::Serve(typed) = Cli::try_parse_from(line).unwrap().command else { panic!() };
+        let app = App::new(Config::new(typed, None).unwrap(), AccessLog::Off).unwrap();
+        let (app, place) = (Arc::new(app), Place::new([&b"film"[..]]).unwrap());
+        app.cache.find(&place, Disks::Own).unwrap();
+        let writer = app.streams.write(&place, &Asked::Whole(None), Disks::Own, || Ok(true));
+        let mut held = Held::new(app.clone(), writer.unwrap());
+        held.write(&mut ["the new one".into()]).unwrap();
+        held.clean = true;
+        drop(held);
+        let gone = async {
+            while app.cache.census().mappings() > 0 {
+                yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), gone).await.expect("nothing is mapped");
+        assert_eq!(fs::read(&film).unwrap(), b"the new one");
     }
 }
