@@ -72,8 +72,7 @@ impl Steady {
             // An append begins like this, too.
             return Ok(self.again(TICK));
         }
-        let disk = OnDisk(asset);
-        let budget = Budget::new(&disk, time);
+        let budget = Budget::new(&**asset, time);
         let done = work(&budget);
         let of = budget.over().map_or(Ok(done), Err);
         let steady = asset.now()? == before;
@@ -95,19 +94,17 @@ fn stands(asset: &Asset) -> io::Result<bool> {
     Ok(matches!(drift, Drift::None | Drift::Grew))
 }
 
-/// A value of this type reads an asset's file by position, never through its mapping.
-struct OnDisk<'a>(&'a Arc<Asset>);
-
-impl Source for OnDisk<'_> {
+/// Read by position, never through its mapping.
+impl Source for Asset {
     fn length(&self) -> u64 {
-        self.0.length()
+        self.length()
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
+        self.read_at(buffer, offset)
     }
 
     fn stored_from(&self, offset: u64) -> u64 {
-        self.0.stored_from(offset)
+        self.stored_from(offset)
     }
 }
