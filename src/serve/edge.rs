@@ -2,9 +2,9 @@
 //! from where the last one stopped, within bounds.
 
 use super::{
-    App,
     growth::Committed,
     off_runtime::{OffRuntime, Share},
+    turns::TryAndLong,
 };
 use crate::{
     live::Upload,
@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::{self, Semaphore};
+use tokio::sync;
 
 /// Where a reader begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +29,6 @@ pub(super) enum Start {
     /// Nowhere but at the start of the file, from which the offsets in its fragments count.
     Nowhere,
 }
-
-/// Turns to look at a stream, one after the other while time runs out, and how long each is.
-type Turns = [(Arc<Semaphore>, Duration); 2];
 
 /// A value of this type holds what is known of each stream that was joined.
 #[derive(Default)]
@@ -65,7 +62,7 @@ impl Edges {
     pub(super) async fn of(
         &self,
         upload: Arc<Upload>,
-        turns: Turns,
+        turns: TryAndLong,
         far: &Share,
     ) -> io::Result<Start> {
         let mut known = self.known(&upload).lock_owned().await;
@@ -98,10 +95,10 @@ impl Edges {
         known.or_insert_with(|| Arc::new(sync::Mutex::new(Known::of(upload)))).clone()
     }
 
-    /// Forgets streams that are no longer received.
-    pub(super) fn sweep(&self, app: &App) {
+    /// Forgets all but the streams at the places that `is_open` names.
+    pub(super) fn sweep(&self, is_open: impl Fn(&Place) -> bool) {
         let mut edges = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        edges.retain(|place, _| app.streams.at(place).is_some());
+        edges.retain(|place, _| is_open(place));
     }
 }
 
@@ -198,6 +195,7 @@ mod tests {
     };
     use tokio::{
         runtime::{Builder, Runtime},
+        sync::Semaphore,
         task,
         time::timeout,
     };
@@ -218,11 +216,11 @@ mod tests {
     }
 
     /// So many of either turn, each so long.
-    fn turns(count: usize, time: Duration) -> Turns {
+    fn turns(count: usize, time: Duration) -> TryAndLong {
         [(); 2].map(|()| (Arc::new(Semaphore::new(count)), time))
     }
 
-    async fn of(edges: &Edges, upload: &Arc<Upload>, turns: Turns) -> io::Result<Start> {
+    async fn of(edges: &Edges, upload: &Arc<Upload>, turns: TryAndLong) -> io::Result<Start> {
         edges.of(upload.clone(), turns, &Threads::default().far).await
     }
 

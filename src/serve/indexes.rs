@@ -9,12 +9,12 @@ use super::{
     App,
     growth::Reach,
     steady::{Seen, Steady},
-    turns::{Step, Turns, in_turns},
+    turns::{Step, TryAndLong, Turns, in_turns},
 };
 use crate::{
     media::{self, Budget, Costly, Error, Index, Unread},
     seek::Film,
-    store::{Asset, Cache, Identity},
+    store::{Asset, Identity},
     telemetry::metrics::Why,
 };
 use quick_cache::{OptionsBuilder, Weighter, sync};
@@ -112,9 +112,9 @@ impl Indexes {
         (held as u64, self.kept.weight())
     }
 
-    /// Lets go of those whose file is no longer open: it is gone, or is another now. `grows` tells which streams go on.
-    pub(super) fn sweep<T>(&self, open: &Cache<T>, grows: impl Fn(&Identity) -> bool) {
-        self.kept.retain(|identity, _| open.is_alive(identity) || grows(identity));
+    /// Forgets all but those of the files that `is_open` names: the others are gone, or are others now.
+    pub(super) fn sweep(&self, is_open: impl Fn(&Identity) -> bool) {
+        self.kept.retain(|identity, _| is_open(identity));
     }
 
     /// What is known of the film, if anything is.
@@ -144,7 +144,7 @@ impl Indexes {
     }
 
     /// The turns that making an index takes: see [`Turns::to_make`].
-    pub(super) fn to_make(&self, asset: &Asset) -> [(Arc<Semaphore>, Duration); 2] {
+    pub(super) fn to_make(&self, asset: &Asset) -> TryAndLong {
         self.turns.to_make(asset)
     }
 

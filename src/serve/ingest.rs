@@ -1,17 +1,17 @@
 //! Files that clients send: who may, and where; then the body is received, and its sender told.
 
 mod batch;
+mod placing;
 mod receive;
 mod told;
-mod turns;
 
 pub(super) use batch::Rooms;
-pub(super) use turns::Turns;
+pub(super) use placing::Placing;
 
 use self::{
+    placing::place_by_place,
     receive::{Held, receive},
     told::{Progress, Unfit, refusal},
-    turns::place_by_place,
 };
 use super::{
     App,

@@ -89,7 +89,7 @@ pub struct App {
     cache: Cache<Detail>,
     indexes: Indexes,
     streams: Arc<Streams>,
-    placing: ingest::Turns,
+    placing: ingest::Placing,
     receiving: ingest::Rooms,
     growths: Growths,
     edges: Edges,
@@ -118,7 +118,7 @@ impl App {
             config,
             cache,
             streams,
-            placing: ingest::Turns::default(),
+            placing: ingest::Placing::default(),
             receiving: ingest::Rooms::default(),
             growths: Growths::default(),
             edges: Edges::default(),
@@ -302,8 +302,9 @@ async fn sweep(app: Arc<App>, disks: Disks) {
         let swept = OffRuntime::start_where(disks == Disks::All, &app.threads.far, move || {
             let app = sweeping;
             app.cache.sweep(disks);
-            app.edges.sweep(&app);
-            app.indexes.sweep(&app.cache, |stream| live::grows(&app, stream));
+            // What is known of files and streams goes with them.
+            app.edges.sweep(|place| app.streams.at(place).is_some());
+            app.indexes.sweep(|of| app.cache.is_alive(of) || live::grows(&app, of));
             Ok(())
         });
         if let Err(error) = swept.await {

@@ -16,6 +16,9 @@ const LONG: usize = 2;
 /// How long a first try may take: a film of some hours whose tables are read needs a tenth of that.
 const TRY: Duration = Duration::from_millis(250);
 
+/// A try and then a long turn, had one after the other while time runs out, each with how long it is.
+pub(super) type TryAndLong = [(Arc<Semaphore>, Duration); 2];
+
 /// A value of this type bounds the looks through films of one kind of file system.
 struct Lane {
     tries: Arc<Semaphore>,
@@ -47,18 +50,14 @@ impl Turns {
         if asset.remote() { &self.remote } else { &self.local }
     }
 
-    /// The turns that making an index takes, one after the other while time runs out, and how long each is.
-    pub(super) fn to_make(&self, asset: &Asset) -> [(Arc<Semaphore>, Duration); 2] {
+    /// The turns that making an index takes.
+    pub(super) fn to_make(&self, asset: &Asset) -> TryAndLong {
         let lane = self.lane(asset);
         [(lane.tries.clone(), TRY), (lane.long.clone(), self.most)]
     }
 
     /// The same for a question to an index, which has `own` turns for first tries.
-    pub(super) fn to_ask(
-        &self,
-        asset: &Asset,
-        own: &Arc<Semaphore>,
-    ) -> [(Arc<Semaphore>, Duration); 2] {
+    pub(super) fn to_ask(&self, asset: &Asset, own: &Arc<Semaphore>) -> TryAndLong {
         [(own.clone(), TRY), (self.lane(asset).long.clone(), self.most)]
     }
 }

@@ -10,18 +10,18 @@ use std::{io, sync::Arc};
 use tokio::{sync::Semaphore, time::timeout};
 
 /// How many look on one kind of disks at once. Each that waits on a thread keeps one from those who read.
-const PLACING: usize = 4;
+const AT_ONCE: usize = 4;
 
-/// A value of this type lets so many look at once.
-pub(in crate::serve) struct Turns {
+/// A value of this type lets so many look at once, on either kind of disks.
+pub(in crate::serve) struct Placing {
     own: Arc<Semaphore>,
     far: Arc<Semaphore>,
 }
 
-impl Default for Turns {
-    fn default() -> Turns {
-        let turns = || Arc::new(Semaphore::new(PLACING));
-        Turns { own: turns(), far: turns() }
+impl Default for Placing {
+    fn default() -> Placing {
+        let turns = || Arc::new(Semaphore::new(AT_ONCE));
+        Placing { own: turns(), far: turns() }
     }
 }
 
