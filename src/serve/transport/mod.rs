@@ -2,6 +2,7 @@
 //! looks at the film's file before each system call that sends of it; it closes clients that are
 //! too slow to ask, to read or to speak again.
 
+mod last_byte;
 mod outgoing;
 mod receiver;
 
@@ -51,7 +52,7 @@ pub(super) struct Transport {
     /// Rings at the next of these.
     alarm: Option<Pin<Box<Sleep>>>,
     /// Bytes sent since this connection last let others have their turn.
-    turn: usize,
+    sent_in_turn: usize,
     /// Bytes that the socket took since the connection began.
     given: u64,
     /// Until when an answer that follows a file may be silent before it is asked whether its client is there.
@@ -76,7 +77,7 @@ impl Transport {
             head_since: None,
             lingers_until: None,
             alarm: None,
-            turn: 0,
+            sent_in_turn: 0,
             given: 0,
             silent_until: None,
             outgoing: Outgoing::default(),
@@ -189,8 +190,8 @@ impl AsyncWrite for Transport {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.turn >= PIECE {
-            this.turn = 0;
+        if this.sent_in_turn >= PIECE {
+            this.sent_in_turn = 0;
             let_others(cx);
             return Poll::Pending;
         }
@@ -202,7 +203,7 @@ impl AsyncWrite for Transport {
         };
         match sent {
             Poll::Ready(Ok(sent)) => {
-                this.turn += sent;
+                this.sent_in_turn += sent;
                 this.given += sent as u64;
                 this.silent_until = None;
                 Poll::Ready(Ok(sent))
@@ -216,7 +217,7 @@ impl AsyncWrite for Transport {
                 Poll::Ready(Err(error))
             }
             Poll::Pending => {
-                this.turn = 0;
+                this.sent_in_turn = 0;
                 // It may be long until it goes on, and memory may be taken for other things.
                 if let Some(next) = this.ledger.lock().front_mut() {
                     next.resident = 0;

@@ -1,9 +1,11 @@
 //! Films on their way out. Each system call sends bytes that are in memory, of a file that was looked
-//! at a moment before; the last byte of an answer waits until all before it are beyond change.
+//! at a moment before.
 
 use super::{
-    Transport, let_others,
-    receiver::{Receiver, Sockets, Turn, Waits},
+    Transport,
+    last_byte::{LastByte, is_last_byte},
+    let_others,
+    receiver::Receiver,
 };
 use crate::{
     serve::{
@@ -18,7 +20,6 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::{SendAncillaryBuffer, SendFlags, sendmsg},
 };
-use socket2::SockRef;
 use std::{
     future::Future,
     io::{self, IoSlice},
@@ -29,7 +30,7 @@ use std::{
 use tokio::{
     io::Interest,
     net::TcpStream,
-    time::{Instant, Sleep, sleep},
+    time::{Sleep, sleep},
 };
 
 /// Slices written by one call; hyper hands over no more.
@@ -66,49 +67,19 @@ const JUST_NOW: Duration = Duration::from_micros(20);
 const SECOND_LOOK: Duration = Duration::from_millis(20);
 const SECOND_LOOKS: u8 = 3;
 
-/// A receiver on this machine that has not read to the end is asked so often with nothing but the turns
-/// of others in between, and then after pauses of so long, at first and at last; one that stands still
-/// in the end more seldom.
-const EAGER: u32 = 12;
-const SOON: Duration = Duration::from_millis(1);
-const LATE: Duration = Duration::from_millis(50);
-const SELDOM: Duration = Duration::from_secs(1);
-
-/// So long the turn to ask is kept at most, however steadily the receiver reads.
-const KEPT: Duration = Duration::from_millis(20);
-
 /// A value of this type is how far a connection is with what it sends of films.
 #[derive(Default)]
 pub(super) struct Outgoing {
-    receiver: Option<Receiver>,
+    pub(super) receiver: Option<Receiver>,
     /// Whether `sendfile` lent the socket pages of a file that may still wait there, or at the
     /// receiver: what is written to the file shows in them.
-    lent: bool,
-    /// Whether the socket was told to take bytes only when none wait in it.
-    draining: bool,
+    pub(super) lent: bool,
     /// A fetch under way, and then the end of what it fetched in the file.
     fetch: Option<OffRuntime<u64>>,
-    pause: Option<Pin<Box<Sleep>>>,
+    pub(super) pause: Option<Pin<Box<Sleep>>>,
     /// How often a file that may be about to grow was looked at again.
     second_looks: u8,
-    /// What the receiver had not read when it was last asked.
-    unread: Option<Unread>,
-    /// The wait for a turn to ask it, and then the turn.
-    waits: Option<Pin<Box<Waits>>>,
-    turn: Option<Turn>,
-}
-
-/// A value of this type is what a receiver on this machine had not read when it was last asked.
-struct Unread {
-    bytes: u64,
-    /// When it was first asked.
-    begun: Instant,
-    /// Since when it has read nothing.
-    since: Instant,
-    /// How often it was asked.
-    asked: u32,
-    /// How long until it is asked again.
-    pause: Duration,
+    pub(super) last_byte: LastByte,
 }
 
 impl Transport {
@@ -214,97 +185,6 @@ impl Transport {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready when no rewrite of the file can show in what was sent, if all that is left is the last
-    /// byte.
-    fn poll_beyond_change(&mut self, cx: &mut Context<'_>, next: &Loan) -> Poll<io::Result<()>> {
-        if !is_last_byte(next) {
-            return Poll::Ready(Ok(()));
-        }
-        if !self.outgoing.lent {
-            return Poll::Ready(Ok(()));
-        }
-        let receiver = self.outgoing.receiver.unwrap_or(Receiver::Elsewhere);
-        let sockets = &next.exchange.app().sockets;
-        loop {
-            ready!(self.poll_pause(cx));
-            ready!(self.poll_turn(cx, receiver, sockets));
-            match receiver.unread(self.given, sockets)? {
-                Some(0) => break,
-                Some(bytes) => ready!(self.poll_reader(cx, bytes))?,
-                None => {
-                    ready!(self.poll_drained(cx))?;
-                    break;
-                }
-            }
-        }
-        self.outgoing.turn = None;
-        self.outgoing.lent = false;
-        self.outgoing.unread = None;
-        Poll::Ready(Ok(()))
-    }
-
-    /// Ready when `receiver` may be asked how much it has read.
-    ///
-    /// Those of this machine come to the ends of their answers about in the order in which they were
-    /// sent to, so one is asked until it has, and the others wait for their turn. Whoever stops
-    /// reading loses its turn, and is asked from time to time.
-    fn poll_turn(&mut self, cx: &mut Context<'_>, of: Receiver, sockets: &Sockets) -> Poll<()> {
-        let outgoing = &mut self.outgoing;
-        if of == Receiver::Elsewhere || outgoing.turn.is_some() || outgoing.unread.is_some() {
-            return Poll::Ready(());
-        }
-        let Some(waits) = &mut outgoing.waits else {
-            outgoing.waits = Some(Box::pin(sockets.turn()));
-            // What was sent a moment ago has not been read; others may be sent to meanwhile.
-            let_others(cx);
-            return Poll::Pending;
-        };
-        outgoing.turn = Some(ready!(waits.as_mut().poll(cx)));
-        outgoing.waits = None;
-        Poll::Ready(())
-    }
-
-    /// Has a receiver on this machine asked again: soon, then after pauses, and after longer ones once it
-    /// has stopped reading. Fails if it has not read for the write time-out.
-    fn poll_reader(&mut self, cx: &mut Context<'_>, bytes: u64) -> Poll<io::Result<()>> {
-        let now = Instant::now();
-        let first = Unread { bytes, begun: now, since: now, asked: 0, pause: SOON };
-        let last = self.outgoing.unread.take().unwrap_or(first);
-        let stands = last.bytes == bytes;
-        let mut unread = Unread { bytes, asked: last.asked + 1, ..last };
-        if !stands {
-            unread.since = now;
-        }
-        if unread.asked > EAGER && (stands || now - unread.begun > KEPT) {
-            self.outgoing.turn = None;
-            let most = if stands { ((now - unread.since) / 4).clamp(LATE, SELDOM) } else { LATE };
-            unread.pause = (unread.pause * 2).min(most);
-        }
-        if now - unread.since > self.limits.write_timeout {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        let Unread { asked, pause, .. } = *self.outgoing.unread.insert(unread);
-        if asked < EAGER {
-            let_others(cx);
-            return Poll::Pending;
-        }
-        self.outgoing.pause = Some(Box::pin(sleep(pause)));
-        Poll::Ready(Ok(()))
-    }
-
-    /// Ready when all bytes given to the socket are on their way.
-    fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.outgoing.draining {
-            self.outgoing.draining = true;
-            // Of TCP_NOTSENT_LOWAT, 1 means that the socket is writable when nothing is unsent.
-            SockRef::from(&self.stream).set_tcp_notsent_lowat(1)?;
-        }
-        ready!(self.poll_try(cx, 0, |stream| is_writable(stream).map(|()| 0)))?;
-        self.outgoing.draining = false;
-        SockRef::from(&self.stream).set_tcp_notsent_lowat(UNSENT)?;
-        Poll::Ready(Ok(()))
-    }
-
     /// Looks at the file behind `next`: ready when it may be sent, or must not be.
     fn poll_unharmed(&mut self, cx: &mut Context<'_>, next: &Loan) -> Poll<io::Result<()>> {
         if next.asset.was_looked_at(lately(next)) {
@@ -335,7 +215,7 @@ impl Transport {
         }
     }
 
-    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(pause) = &mut self.outgoing.pause {
             ready!(pause.as_mut().poll(cx));
             self.outgoing.pause = None;
@@ -345,7 +225,7 @@ impl Transport {
 
     /// Does `work`, which gives `wanted` bytes to the socket, once: when it took less, the next
     /// attempt waits until it has room again.
-    fn poll_try(
+    pub(super) fn poll_try(
         &self,
         cx: &mut Context<'_>,
         wanted: usize,
@@ -380,11 +260,6 @@ fn lately(next: &Loan) -> Duration {
     }
 }
 
-/// Whether `next` has come down to the byte that its answer held back.
-fn is_last_byte(next: &Loan) -> bool {
-    next.last && next.left() == 1
-}
-
 /// Has the next bytes of `next` read on a thread that may wait; it tells where they end in the file.
 fn fetch(next: &Loan) -> OffRuntime<u64> {
     let all = next.span(next.left());
@@ -415,7 +290,7 @@ fn fetch(next: &Loan) -> OffRuntime<u64> {
 }
 
 /// Asks the kernel itself, since a write that fits into the last segment is taken in any case.
-fn is_writable(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn is_writable(stream: &TcpStream) -> io::Result<()> {
     let mut polled = [PollFd::new(stream, PollFlags::OUT)];
     match poll(&mut polled, Some(&Timespec::default()))? {
         0 => Err(io::ErrorKind::WouldBlock.into()),
