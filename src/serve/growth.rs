@@ -11,7 +11,8 @@
 
 use super::{
     App,
-    indexes::{self, Indexed, Made, NoIndex, unreadable},
+    indexed::{self, Indexed, NoIndex, unreadable},
+    indexes::Made,
     off_runtime::OffRuntime,
     turns::Step,
 };
@@ -93,7 +94,7 @@ pub(super) async fn ask<T: Send + 'static>(
             Step::Done(told)
         }
     };
-    let told = indexes::look_by_turns(app, &channel.asset(), &indexed, look).await;
+    let told = indexed::look_by_turns(app, &channel.asset(), &indexed, look).await;
     app.indexes.weigh_again(channel.identity(), &indexed);
     told
 }
@@ -122,7 +123,7 @@ async fn extend(
     mut known: OwnedMutexGuard<Known>,
 ) -> Made {
     let mut made = Err(NoIndex::Changed);
-    for (turns, time) in app.indexes.to_make(&channel.asset()) {
+    for (turns, time) in app.turns.to_make(&channel.asset()) {
         let Ok(turn) = turns.acquire_owned().await else { break };
         let of = channel.clone();
         let (remote, far) = (channel.asset().remote(), &app.threads.far);

@@ -1,26 +1,25 @@
 //! The indexes of films: each made once, off the runtime, for all who wait for it. Bounded by bytes.
 //!
 //! ```text
-//! known? ── yes ─> asked here, or off the runtime where that takes reads
+//! known? ── yes ─> that one
 //!   no ──> being made? ── yes ─> wait     no ─> make it; looked at before and after: is it still the file?
 //! ```
 
 use super::{
     App,
     growth::Reach,
-    steady::{Seen, Steady},
-    turns::{Step, TryAndLong, Turns, in_turns},
+    indexed::{Indexed, NoIndex, told, unreadable},
+    steady::Steady,
+    turns::in_turns,
 };
 use crate::{
-    media::{self, Budget, Costly, Error, Index, Unread},
-    seek::Film,
+    media::{self, Costly, Error},
     store::{Asset, Identity},
     telemetry::metrics::Why,
 };
 use quick_cache::{OptionsBuilder, Weighter, sync};
 use std::{
     collections::HashMap,
-    io,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -30,29 +29,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
-/// First tries at once to answer questions to one index that read its file.
-const READING: usize = 4;
-
 /// What an entry takes beside its index, in bytes.
 const ENTRY: u64 = 512;
-
-/// A value of this type is a film's index, for all who ask it.
-pub(super) struct Indexed {
-    pub(super) index: Box<dyn Index>,
-    turns: Arc<Semaphore>,
-    /// Until when no long turn is spent on its questions, for one has just come to nothing.
-    rests: Mutex<Option<Instant>>,
-    /// How much there was of a file that grows.
-    pub(super) length: Option<u64>,
-}
-
-/// A value of this type is why there is no index, or no answer from one.
-#[derive(Clone, Debug)]
-pub(super) enum NoIndex {
-    Film(Arc<Error>),
-    /// The file was written to meanwhile.
-    Changed,
-}
 
 pub(super) type Made = Result<Arc<Indexed>, NoIndex>;
 
@@ -62,7 +40,8 @@ pub(super) struct Indexes {
     kept: sync::Cache<Identity, Kept, Weigh>,
     /// Those that are being made, with who tells of them.
     making: Mutex<HashMap<Identity, Arc<watch::Sender<Option<Made>>>>>,
-    turns: Turns,
+    /// How long nothing more is tried where time ran out.
+    rest: Duration,
 }
 
 #[derive(Clone)]
@@ -92,7 +71,7 @@ impl Weighter<Identity, Kept> for Weigh {
 
 impl Indexes {
     /// None yet; `room` is the most that all of them may hold, in bytes, `most` the longest that one film may be
-    /// looked through.
+    /// looked through, and then how long it is not.
     pub(super) fn new(room: u64, most: Duration) -> Indexes {
         let mut options = OptionsBuilder::new();
         // One shard: an index may then be as large as the room is.
@@ -102,7 +81,7 @@ impl Indexes {
         Indexes {
             kept: sync::Cache::with_options(options, Weigh, hash, life),
             making: Mutex::default(),
-            turns: Turns::new(most),
+            rest: most,
         }
     }
 
@@ -143,11 +122,6 @@ impl Indexes {
         self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The turns that making an index takes: see [`Turns::to_make`].
-    pub(super) fn to_make(&self, asset: &Asset) -> TryAndLong {
-        self.turns.to_make(asset)
-    }
-
     /// Keeps what came of it.
     fn keep(&self, identity: Identity, made: &Made, reach: Option<Reach>) {
         let own = match made {
@@ -161,7 +135,7 @@ impl Indexes {
             Err(NoIndex::Changed) => return,
         };
         let until = made.as_ref().err().filter(|no| no.ran_out_of_time());
-        let until = until.map(|_| Instant::now() + self.turns.most());
+        let until = until.map(|_| Instant::now() + self.rest);
         let weight = weight(own, &reach);
         self.kept.insert(identity, Kept { made: made.clone(), weight, until, reach });
     }
@@ -176,10 +150,15 @@ impl Indexes {
             return made;
         };
         let own = before.made.as_ref().map_or(0, |indexed| indexed.index.weight());
-        let (until, reach) = (Some(Instant::now() + self.turns.most()), Some(reach));
+        let (until, reach) = (Some(Instant::now() + self.rest), Some(reach));
         let (told, weight) = (before.made.clone(), weight(own, &reach));
         self.kept.insert(stream, Kept { made: before.made, weight, until, reach });
         told
+    }
+
+    /// Lets go of what is known of a film that has changed.
+    pub(super) fn forget(&self, identity: &Identity) {
+        self.kept.remove(identity);
     }
 
     /// Weighs an index again that may have grown by answering.
@@ -225,7 +204,7 @@ pub(super) async fn of(app: &Arc<App>, asset: &Arc<Asset>) -> Made {
 async fn make(app: Arc<App>, asset: Arc<Asset>, tell: Arc<watch::Sender<Option<Made>>>) {
     let indexes = &app.indexes;
     let mut made = Err(NoIndex::Changed);
-    for (turns, time) in indexes.turns.to_make(&asset) {
+    for (turns, time) in app.turns.to_make(&asset) {
         let (of, mut steady) = (asset.clone(), Steady::default());
         let read = move || {
             told(steady.look(&of, time, |source| media::open(source)), |seen| match seen.of? {
@@ -293,136 +272,6 @@ async fn unless_left<T>(
                     return None;
                 }
             }
-        }
-    }
-}
-
-impl Indexed {
-    /// That index; `length` is how much there is of a file that grows.
-    pub(super) fn of(index: Box<dyn Index>, length: Option<u64>) -> Indexed {
-        let turns = Arc::new(Semaphore::new(READING));
-        Indexed { index, turns, rests: Mutex::default(), length }
-    }
-
-    fn rests(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The answer of an index that needs no file for it; none of one that would have to read.
-    pub(super) fn at_once<T>(
-        &self,
-        length: u64,
-        question: impl FnOnce(Film<'_>) -> T,
-    ) -> Option<T> {
-        let unread = Unread::new(length);
-        let knows = self.index.is_in_memory() || self.index.remembers();
-        let told = knows.then(|| question(Film { index: &*self.index, source: &unread }));
-        unread.settle(told?)
-    }
-}
-
-/// The answer of an index that may have to read its file, and of the file as it was when it was indexed.
-pub(super) async fn ask<T: Send + 'static>(
-    app: &App,
-    asset: &Arc<Asset>,
-    indexed: &Arc<Indexed>,
-    question: impl Fn(Film<'_>) -> T + Send + Sync + 'static,
-) -> Result<T, NoIndex> {
-    if let Some(answer) = indexed.at_once(asset.length(), &question) {
-        return Ok(answer);
-    }
-    let question = Arc::new(question);
-    let look = |time| {
-        let (of, with, question) = (asset.clone(), indexed.clone(), question.clone());
-        let mut steady = Steady::default();
-        move || {
-            let ask = |source: &Budget<'_>| question(Film { index: &*with.index, source });
-            told(steady.look(&of, time, ask), |seen| Ok(seen.of?))
-        }
-    };
-    let told = look_by_turns(app, asset, indexed, look).await;
-    match &told {
-        Err(NoIndex::Changed) => {
-            app.indexes.kept.remove(asset.identity());
-        }
-        _ => app.indexes.weigh_again(asset.identity(), indexed),
-    }
-    told
-}
-
-/// What a `look` gives that asks an index for up to so long and may wait: in a first try, or in a long turn where time
-/// runs out.
-pub(super) async fn look_by_turns<T: Send + 'static, L>(
-    app: &App,
-    asset: &Asset,
-    indexed: &Indexed,
-    look: impl Fn(Duration) -> L,
-) -> Result<T, NoIndex>
-where
-    L: FnMut() -> Step<Result<T, NoIndex>> + Send + 'static,
-{
-    let (remote, far) = (asset.remote(), &app.threads.far);
-    let [(tries, short), (turns, long)] = app.indexes.turns.to_ask(asset, &indexed.turns);
-    let turn = || async { tries.clone().acquire_owned().await.ok() };
-    let Some(told) = in_turns(remote, far, turn, look(short)).await else {
-        return Err(NoIndex::Changed);
-    };
-    let told = told.map_err(unreadable)?;
-    if !told.as_ref().is_err_and(NoIndex::ran_out_of_time) {
-        return told;
-    }
-    let rests = || indexed.rests().is_some_and(|until| Instant::now() < until);
-    let turn = || async {
-        let turn = turns.clone().acquire_owned().await.ok()?;
-        (!rests()).then_some(turn)
-    };
-    let Some(told) = in_turns(remote, far, turn, look(long)).await else {
-        return Err(Costly::Time(long).into());
-    };
-    let told = told.map_err(unreadable)?;
-    if told.as_ref().is_err_and(NoIndex::ran_out_of_time) {
-        *indexed.rests() = Some(Instant::now() + long);
-    }
-    told
-}
-
-/// What `told` makes of what was seen.
-fn told<T, U>(
-    seen: Step<io::Result<Option<Seen<T>>>>,
-    told: impl FnOnce(Seen<T>) -> Result<U, NoIndex>,
-) -> Step<Result<U, NoIndex>> {
-    seen.map(|seen| seen.map_err(unreadable)?.map_or(Err(NoIndex::Changed), told))
-}
-
-impl From<Costly> for NoIndex {
-    fn from(costly: Costly) -> NoIndex {
-        NoIndex::Film(Arc::new(Error::Costly(costly)))
-    }
-}
-
-pub(super) fn unreadable(error: io::Error) -> NoIndex {
-    NoIndex::Film(Arc::new(Error::Io(error)))
-}
-
-impl NoIndex {
-    /// More time might have brought an answer.
-    pub(super) fn ran_out_of_time(&self) -> bool {
-        let NoIndex::Film(error) = self else { return false };
-        matches!(**error, Error::Costly(Costly::Time(_)))
-    }
-
-    /// Why, for the counters.
-    pub(super) fn word(&self) -> &'static str {
-        match self {
-            NoIndex::Changed => "changed",
-            NoIndex::Film(error) => match &**error {
-                Error::Unknown => "unknown",
-                Error::NoTrack => "empty",
-                Error::Broken { .. } => "broken",
-                Error::NotYet(_) => "early",
-                Error::Costly(_) => "costly",
-                Error::Io(_) => "unreadable",
-            },
         }
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn answer(
         let stretch = growing.from_edge();
         let (app, ledger) = (service.app.clone(), service.ledger.clone());
         return Answering::later(async move {
-            let turns = app.indexes.to_make(&channel.asset());
+            let turns = app.turns.to_make(&channel.asset());
             match app.edges.of(upload, turns, &app.threads.far).await {
                 Ok(start) => answer.joining(stretch, &channel, start, &ledger),
                 Err(error) => {

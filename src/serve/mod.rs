@@ -14,6 +14,7 @@ mod exchange;
 mod framing;
 mod growth;
 mod host;
+mod indexed;
 mod indexes;
 mod ingest;
 mod ledger;
@@ -40,6 +41,7 @@ use self::{
     refusal::Refusing,
     service::{Detail, Service},
     transport::{Sockets, Transport},
+    turns::Turns,
 };
 use crate::{
     config::Config,
@@ -88,6 +90,7 @@ pub struct App {
     config: Config,
     cache: Cache<Detail>,
     indexes: Indexes,
+    turns: Turns,
     streams: Arc<Streams>,
     placing: ingest::Placing,
     receiving: ingest::Rooms,
@@ -114,6 +117,7 @@ impl App {
         let streams = ingest::streams(&config.ingest, cache.census())?;
         Ok(App {
             indexes: Indexes::new(config.indexes, config.index_time),
+            turns: Turns::new(config.index_time),
             follower: Follower::new(config.limits.followed),
             config,
             cache,

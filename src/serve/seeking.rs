@@ -4,8 +4,8 @@ use super::{
     answer::{Answer, With},
     body::Body,
     growth,
-    indexes::{self, NoIndex},
-    live,
+    indexed::{self, NoIndex},
+    indexes, live,
     service::{Answering, Detail, Service},
 };
 use crate::{
@@ -120,7 +120,7 @@ impl Service {
     ) -> Result<T, NoIndex> {
         let indexed = indexes::of(&self.app, &film.asset).await?;
         film.detail.note_times();
-        indexes::ask(&self.app, &film.asset, &indexed, question).await
+        indexed::ask(&self.app, &film.asset, &indexed, question).await
     }
 
     /// The answer to a question, with the validators of its film.

@@ -41,11 +41,6 @@ impl Turns {
         Turns { local: lane(), remote: lane(), most }
     }
 
-    /// The longest that one look may take.
-    pub(super) fn most(&self) -> Duration {
-        self.most
-    }
-
     fn lane(&self, asset: &Asset) -> &Lane {
         if asset.remote() { &self.remote } else { &self.local }
     }
