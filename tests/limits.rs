@@ -301,6 +301,28 @@ fn a_server_out_of_file_descriptors_lives_on() {
 }
 
 #[test]
+fn a_server_that_may_write_no_such_long_file_lives_on() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("live")).unwrap();
+    let program = Program::quiet(folder.path(), &["--ingest", "live"]);
+    program.limit_file_size(10_000);
+    let put = |range: &str, bytes: &[u8]| {
+        let mut client = program.connect();
+        client.request(&format!(
+            "PUT /live/film HTTP/1.1\nContent-Range: bytes {range}\nContent-Length: {}",
+            bytes.len()
+        ));
+        client.send(bytes);
+        client.response("PUT")
+    };
+    assert_eq!(put("9000-10999/20000", &noise(1, 2000)).status, 507);
+    let there = put("*/*", b"");
+    assert!(there.text().contains(r#""held":["9000-9999"]"#), "{}", there.text());
+    assert_eq!(put("10000-10000/20000", b"x").status, 507);
+    assert_eq!(put("0-0/20000", b"x").status, 202);
+}
+
+#[test]
 fn a_sparse_file_larger_than_memory_is_served_at_any_offset() {
     let folder = tempfile::tempdir().unwrap();
     let film = File::create(folder.path().join("film.mp4")).unwrap();

@@ -118,6 +118,12 @@ impl Program {
         prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
     }
 
+    /// Leaves it files of `most` bytes.
+    pub fn limit_file_size(&self, most: u64) {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).unwrap();
+    }
+
     /// Waits until it ends; its status and what it wrote to standard output.
     #[track_caller]
     pub fn ended(mut self) -> (ExitStatus, String) {
