@@ -36,6 +36,31 @@ fn a_folder_that_takes_the_place_of_a_record_keeps_no_name_from_uploads() {
 
 const HARMED: &str = "409 conflict: another program has cut short what was received of it; delete it, or send all of it anew.\n";
 
+#[test]
+fn another_file_under_the_hidden_name_is_not_passed_off_as_what_came() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let live = root.path().join("live");
+    let bytes = live.join(".film.reelmap");
+    for foreign in [Some("foreign"), None] {
+        let mut client = begin(&server, "/live/film");
+        chunk(&mut client, b"film");
+        until("it is open", || bytes.exists());
+        fs::remove_file(&bytes).unwrap();
+        if let Some(foreign) = foreign {
+            fs::write(&bytes, foreign).unwrap();
+        }
+        client.send("0\r\n\r\n");
+        let answer = client.response("PUT");
+        assert_eq!((answer.status, answer.text()), (409, HARMED));
+        drop(client);
+        assert!(!live.join("film").exists());
+        assert_eq!(put(&server, "PUT /live/film HTTP/1.1", b"anew").status, 201);
+        assert_eq!(server.ask("DELETE /live/film HTTP/1.1").status, 204);
+    }
+    assert_nothing_is_open(&server);
+}
+
 fn cut(file: impl AsRef<Path>, length: u64) {
     fs::File::options().write(true).open(file).unwrap().set_len(length).unwrap();
 }

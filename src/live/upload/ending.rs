@@ -56,6 +56,9 @@ impl Upload {
         let finish = || {
             let file = self.channel.file();
             self.sync_whole()?;
+            if !self.plot.names_file(&bytes, file)? {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "its file was removed"));
+            }
             // Where the file system has no room for it, the tag changes when the stream ends.
             self.stamped.store(stamp::write(file, &self.tag()).is_ok(), Relaxed);
             match self.replaces {
