@@ -77,8 +77,8 @@ fn run(flags: config::Serve) -> Result<()> {
 
 async fn serve_until_told(config: Config, access_log: AccessLog) -> Result<()> {
     let mut signals = Signals::new()?;
-    // A write beyond the limit of a file's size (RLIMIT_FSIZE) would end the process; so it fails.
-    signal(SignalKind::from_raw(process::Signal::XFSZ.as_raw()))?;
+    // A write beyond the limit of a file's size (RLIMIT_FSIZE) would end the process; so it fails. Nobody listens.
+    let _ = signal(SignalKind::from_raw(process::Signal::XFSZ.as_raw()))?;
     let listeners =
         config.listen.iter().map(|at| serve::listen(*at)).collect::<Result<Vec<_>>>()?;
     let urls = listeners.iter().map(|listener| Ok(format!("http://{}/", listener.local_addr()?)));
