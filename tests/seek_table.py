@@ -325,6 +325,26 @@ def first_film_alone(path, *options):
         return probe(Path(first.name), *options)
 
 
+def decoded_before_zero(path, *options):
+    """The packets, those of Matroska blocks before time zero flagged as hidden.
+
+    ffprobe gives such a block no time, or makes one up from its neighbours. Nothing of it is shown; a decoder starts at
+    the last one among them that is a key."""
+    found = probe(path, *options)
+    if "matroska" not in found["format"]["format_name"]:
+        return None
+    data = path.read_bytes()
+    bare = probe(path, *options, "-fflags", "nofillin")
+    # The time of a block, from its cluster's, stands behind the track's number.
+    early = [p for p in bare["packets"] if "pts" not in p and "pos" in p
+             and data[int(p["pos"])] & 0x80 and data[int(p["pos"]) + 1] & 0x80]
+    if not early:
+        return None
+    for back, packet in enumerate(reversed(early), 1):
+        packet["pts"], packet["flags"] = -back, packet["flags"].replace("_", "D", 1)
+    return bare
+
+
 def with_laces_spread(path, *options):
     """The packets, those of one Matroska block evenly apart up to the next block."""
     found = probe(path, *options)
@@ -464,6 +484,7 @@ REASONS = {
     with_whole_edits: "an edit of no duration lasts as long as the fragments do (ISO/IEC 14496-12 §8.6.6)",
     without_negative_times: "an edit list hides what comes before its first edit, which ffprobe doesn't flag in fragments",
     first_film_alone: "another film that is joined to a Matroska file is not read",
+    decoded_before_zero: "ffprobe gives blocks before time zero no times, or others; none is shown, and decoders start among them",
     with_laces_spread: "frames that share a block of unknown length are spread evenly up to the next one",
     with_short_blocks_at_their_begin: "ffprobe forgets what a short block of Vorbis overlaps, and has it begin late",
     without_added_shift: "ffprobe adds the largest negative shift of the fragments to their times",

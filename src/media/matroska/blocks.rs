@@ -28,6 +28,8 @@ pub struct Block {
     /// Where the cluster begins that holds it.
     pub cluster: u64,
     pub duration: Option<u64>,
+    /// Before the Segment's zero: nothing of it is shown, and it is a key, at which a decoder may start.
+    pub is_early: bool,
 }
 
 /// A value of this type is what the walk needs to know of its track.
@@ -392,12 +394,13 @@ impl<'a> Walk<'a> {
         }
         let Some(&[high, low, flags]) = head.get(skip..skip + 3) else { return Ok(None) };
         let offset = i64::from(i16::from_be_bytes([high, low]));
-        // Before the Segment's zero there is no time (but for what CodecDelay takes off).
         let begun = i64::try_from(cluster.time).ok();
-        let time = begun.and_then(|time| time.checked_add(offset)).filter(|&time| time >= 0);
+        let time = begun.and_then(|time| time.checked_add(offset));
+        // Before the Segment's zero nothing is shown (but for what CodecDelay takes off).
+        let is_early = time.is_some_and(|time| time < 0);
         let duration = duration.filter(|&duration| duration > 0);
         if track != self.wanted.track {
-            if let Some(time) = time {
+            if let Some(time) = time.filter(|_| !is_early) {
                 self.beside.take(track, time, duration, flags & LACING != 0);
             }
             return Ok(None);
@@ -418,7 +421,11 @@ impl<'a> Walk<'a> {
             key: self.wanted.intra || key.unwrap_or(flags & KEY != 0),
             cluster: cluster.start,
             duration,
+            is_early,
         };
+        if is_early {
+            return Ok(Some(found).filter(|found| found.key && !self.peeks));
+        }
         if flags & LACING == 0 || self.peeks {
             return Ok(Some(found));
         }

@@ -45,8 +45,8 @@ impl Part {
         walk.beside = beside;
         let mut gathered = Gathered::new(recipe.clock, room);
         gathered.run(&mut walk, |_| {})?;
-        let Gathered { builder, mut clusters, last, .. } = gathered;
-        let frames = builder.finish(Vec::new()).map_err(|_| too_large(from))?;
+        let Gathered { builder, mut clusters, last, before, .. } = gathered;
+        let frames = builder.finish(vec![before]).map_err(|_| too_large(from))?;
         clusters.shrink();
         let others_end = walk.beside.end().map(|end| recipe.clock.at(end));
         Ok(Part { frames, clusters, last, others_end })
@@ -87,6 +87,8 @@ pub struct Gathered {
     clusters: Column,
     last_cluster: Option<u64>,
     last: Option<(i64, Option<i64>)>,
+    /// The last sync sample before the Segment's zero: where a decoder of the first frames starts.
+    before: Option<Entry>,
     room: usize,
 }
 
@@ -100,6 +102,7 @@ impl Gathered {
             clusters: Column::rising(),
             last_cluster: None,
             last: None,
+            before: None,
             room,
         }
     }
@@ -107,22 +110,26 @@ impl Gathered {
     /// Takes all frames of a walk; `each` hears when each is shown.
     pub fn run(&mut self, walk: &mut Walk<'_>, mut each: impl FnMut(i64)) -> Result<(), Error> {
         while let Some(block) = walk.block()? {
-            let Block { time, span, key, cluster, duration } = block;
+            let Block { time, span, key, cluster, duration, is_early } = block;
             let Ok(size) = u32::try_from(span.end - span.start) else { continue };
             let ticks = self.clock.at(time);
             if self.last_cluster != Some(cluster) {
                 self.last_cluster = Some(cluster);
                 self.clusters.push(cluster as i64);
             }
+            if self.clusters.weight() > self.room {
+                return Err(too_large(span.start));
+            }
+            let entry = Entry { ticks, offset: span.start, size, sync: key, part: 0 };
+            if is_early {
+                self.before = self.before.filter(|before| before.ticks > ticks).or(Some(entry));
+                continue;
+            }
             if self.last.is_none_or(|(time, _)| time <= ticks) {
                 let duration = duration.and_then(|ticks| i64::try_from(ticks).ok());
                 self.last = Some((ticks, duration.map(|ticks| self.clock.at(ticks))));
             }
-            let entry = Entry { ticks, offset: span.start, size, sync: key, part: 0 };
-            let pushed = self.builder.push(entry);
-            if pushed.is_err() || self.clusters.weight() > self.room {
-                return Err(too_large(span.start));
-            }
+            self.builder.push(entry).map_err(|_| too_large(span.start))?;
             each(ticks);
         }
         Ok(())
@@ -130,7 +137,7 @@ impl Gathered {
 
     /// What is shown before `end`.
     pub fn so_far(&self, end: i64) -> Result<Part, Error> {
-        let frames = self.builder.so_far(end, Vec::new()).map_err(|_| too_large(0))?;
+        let frames = self.builder.so_far(end, vec![self.before]).map_err(|_| too_large(0))?;
         let clusters = self.clusters.clone();
         Ok(Part { frames, clusters, last: self.last, others_end: None })
     }

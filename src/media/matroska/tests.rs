@@ -99,12 +99,31 @@ fn a_group_whose_child_leaves_it_is_no_frame() {
 }
 
 #[test]
-fn a_block_before_the_segments_zero_has_no_time() {
-    let late = cluster(100, &[simple(1, -101, true), simple(1, -100, false), simple(1, 0, true)]);
-    let bytes = file(&[info(1_000_000, None), tracks(), late]);
-    assert_eq!(times(&walked(&bytes), &bytes), [0, 100]);
-    let found = walked(&bytes).find(&bytes, millis(50)).unwrap().unwrap();
-    assert_eq!((found.sync.time, found.later), (millis(100), true));
+fn a_block_before_the_segments_zero_is_not_shown_and_decoded_from() {
+    let shown = [simple(1, -100, false), simple(1, 0, true), simple(1, 40, false)];
+    let sync = |early: &[Vec<u8>]| {
+        let early = cluster(50, early);
+        let bytes = file(&[info(1_000_000, None), tracks(), early, cluster(100, &shown)]);
+        let index = walked(&bytes);
+        assert_eq!(times(&index, &bytes), [0, 100, 140]);
+        let mut growing = Growing::default();
+        let (so_far, _) = growing.advance(&bytes).unwrap().unwrap();
+        assert_eq!(at(&so_far, &bytes, 50), at(&index, &bytes, 50));
+        assert_eq!(at(&index, &bytes, 140).map(|found| found.3), Some(100));
+        let span = index.span(&bytes, millis(50), Some(millis(60))).unwrap().unwrap();
+        let begin = u32::from_be_bytes(*bytes[span.start as usize..].first_chunk().unwrap());
+        assert_eq!(begin, ids::CLUSTER);
+        at(&index, &bytes, 50).map(|(number, time, _, sync, place, later)| {
+            assert_eq!((number, time), (0, 0));
+            assert!(span.start < place, "{span:?}");
+            (sync, later)
+        })
+    };
+    let key = |time| simple(1, time, true);
+    assert_eq!(sync(&[key(-1000), key(-51), simple(1, -52, false)]), Some((-1, false)));
+    assert_eq!(sync(&[key(-51), key(-1000)]), Some((-1, false)));
+    // Without a key among them the next one is all there is.
+    assert_eq!(sync(&[simple(1, -51, false), simple(2, -60, true)]), Some((100, true)));
 }
 
 #[test]
