@@ -15,15 +15,24 @@ const SOME: usize = 4096;
 
 /// A value of this type is part of a file in which one stream's decoding time never goes back.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct Run<C = ()> {
     pub start: u64,
     pub end: u64,
     pub pid: u16,
-    pub codec: Codec,
+    /// What its stream is coded in, where all tables of the file have been met.
+    pub codec: C,
     /// The smallest and the greatest decoding time.
     pub decoded: (i64, i64),
     /// The smallest and the greatest presentation time.
     pub shown: (i64, i64),
+}
+
+impl Run {
+    /// The same, of a stream that is coded so.
+    pub fn coded(&self, codec: Codec) -> Run<Codec> {
+        let Run { start, end, pid, codec: (), decoded, shown } = *self;
+        Run { start, end, pid, codec, decoded, shown }
+    }
 }
 
 /// A value of this type is what is kept.
@@ -68,7 +77,7 @@ impl Gathered {
                 }
                 let (decoded, shown) = ((unit.decoded, unit.decoded), (unit.shown, unit.shown));
                 let Unit { start, end, pid, .. } = unit;
-                self.runs.push(Run { start, end, pid, codec: Codec::Unknown(0), decoded, shown });
+                self.runs.push(Run { start, end, pid, codec: (), decoded, shown });
             }
         }
     }

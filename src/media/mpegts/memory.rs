@@ -1,5 +1,6 @@
 //! What searches have learned: the samples of pieces of the file, without a gap in each. Bounded by [`MOST`].
 
+use super::codec::Codec;
 use super::gathered::Run;
 use super::pictures::Unit;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -182,7 +183,7 @@ impl Memory {
     /// Goes back over the samples of one piece: from the first that is decoded after `limit`, if it is known which that is.
     pub fn around(
         &self,
-        run: &Run,
+        run: &Run<Codec>,
         limit: i64,
         see: &mut impl FnMut(Unit) -> bool,
     ) -> Result<Known, Gap> {
@@ -206,7 +207,7 @@ impl Memory {
     /// says where the one before ends.
     pub fn before(
         &self,
-        run: &Run,
+        run: &Run<Codec>,
         at: u64,
         see: &mut impl FnMut(Unit) -> bool,
     ) -> Result<Known, u64> {
@@ -223,7 +224,7 @@ impl Memory {
     }
 
     /// Remembers a part of a run, if nothing is known of it.
-    pub fn keep(&self, run: &Run, part: &Part) {
+    pub fn keep(&self, run: &Run<Codec>, part: &Part) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).keep(run, part);
     }
 
@@ -242,13 +243,13 @@ impl Memory {
 }
 
 impl Pieces {
-    fn of(&self, run: &Run) -> &[Piece] {
+    fn of(&self, run: &Run<Codec>) -> &[Piece] {
         let from = self.list.partition_point(|piece| piece.from < run.start);
         let rest = self.list.get(from..).unwrap_or_default();
         rest.get(..rest.partition_point(|piece| piece.from < run.end)).unwrap_or_default()
     }
 
-    fn keep(&mut self, run: &Run, part: &Part) {
+    fn keep(&mut self, run: &Run<Codec>, part: &Part) {
         let at = self.list.partition_point(|piece| piece.from < part.from);
         if part.units.is_empty() {
             // No sample begins before the piece that comes next.
@@ -312,9 +313,8 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::mpegts::codec::Codec;
 
-    const RUN: Run = Run {
+    const RUN: Run<Codec> = Run {
         start: 0,
         end: u64::MAX,
         pid: 1,

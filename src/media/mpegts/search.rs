@@ -52,7 +52,7 @@ pub struct Search {
     pub jitter: i64,
     /// How long after its decoding a sample is shown, at most.
     pub delay: i64,
-    pub runs: Vec<Run>,
+    pub runs: Vec<Run<Codec>>,
     /// Places where a sample begins, and its decoding time; for the first run only.
     probes: Mutex<Vec<(u64, i64)>>,
     /// Before this offset there is no sync sample: it was looked for.
@@ -121,11 +121,11 @@ impl Search {
         let bytes: u64 = gathered.units.iter().map(|unit| unit.end - unit.start).sum();
         let mean = bytes / gathered.units.len().max(1) as u64;
         let chunk = mean.saturating_mul(LARGE).clamp(CHUNK, MOST);
-        let mut runs = gathered.runs.clone();
-        for run in &mut runs {
+        let coded = |run: &Run| {
             let place = pass.tables.place(run.pid)?;
-            run.codec = pass.tables.streams().get(place)?.codec;
-        }
+            Some(run.coded(pass.tables.streams().get(place)?.codec))
+        };
+        let runs = gathered.runs.iter().map(coded).collect::<Option<_>>()?;
         Some(Search {
             framing,
             clock,
@@ -179,7 +179,7 @@ impl Search {
         Ok(None)
     }
 
-    fn align(&self, run: &Run, at: u64) -> u64 {
+    fn align(&self, run: &Run<Codec>, at: u64) -> u64 {
         let stride = self.framing.stride;
         run.start + at.saturating_sub(run.start) / stride * stride
     }
@@ -189,7 +189,7 @@ impl Search {
     fn locate(
         &self,
         source: &dyn Source,
-        run: &Run,
+        run: &Run<Codec>,
         gap: Gap,
         time: i64,
         close: bool,
@@ -271,13 +271,18 @@ impl Search {
     }
 
     /// What looks at the pictures of a run from inside the file on; a time near the first one's.
-    fn pictures(&self, run: &Run, near: i64) -> Pictures {
+    fn pictures(&self, run: &Run<Codec>, near: i64) -> Pictures {
         let known = self.runs.first().is_some_and(|first| first.codec == run.codec);
         let sniffer = if known { self.sniffer.parted() } else { Sniffer::new(run.codec) };
         Pictures::new(run.pid, run.codec, sniffer, self.clock).after(near)
     }
 
-    fn walk<'s>(&self, source: &'s dyn Source, run: &Run, (from, to): (u64, u64)) -> Walk<'s> {
+    fn walk<'s>(
+        &self,
+        source: &'s dyn Source,
+        run: &Run<Codec>,
+        (from, to): (u64, u64),
+    ) -> Walk<'s> {
         let walk = Walk::new(source, self.framing, from, to, SCAN);
         if from > run.start { walk.anywhere() } else { walk }
     }
@@ -286,7 +291,7 @@ impl Search {
     fn scan(
         &self,
         source: &dyn Source,
-        run: &Run,
+        run: &Run<Codec>,
         from: (u64, i64),
         each: &mut dyn FnMut(Unit) -> bool,
     ) -> Result<(), Error> {
@@ -311,7 +316,7 @@ impl Search {
     fn gather(
         &self,
         source: &dyn Source,
-        run: &Run,
+        run: &Run<Codec>,
         Low { from, decoded, sure }: Low,
         edge: Edge,
         stop: &dyn Fn(Unit) -> bool,
@@ -375,7 +380,7 @@ impl Search {
     fn around(
         &self,
         source: &dyn Source,
-        run: &Run,
+        run: &Run<Codec>,
         time: i64,
         floor: i64,
     ) -> Result<Around, Lost> {
@@ -423,7 +428,7 @@ impl Search {
     fn onward(
         &self,
         source: &dyn Source,
-        run: &Run,
+        run: &Run<Codec>,
         limit: i64,
         see: &mut impl FnMut(Unit) -> bool,
     ) -> Result<Known, Lost> {
@@ -448,8 +453,9 @@ impl Search {
 
     /// The samples that matter for a time.
     pub fn find(&self, source: &dyn Source, time: i64, floor: i64) -> Result<Around, Lost> {
-        let reach = |run: &Run| run.shown.1.min(time);
-        let mut runs: Vec<&Run> = self.runs.iter().filter(|run| run.shown.0 <= time).collect();
+        let reach = |run: &Run<Codec>| run.shown.1.min(time);
+        let mut runs: Vec<&Run<Codec>> =
+            self.runs.iter().filter(|run| run.shown.0 <= time).collect();
         runs.sort_by_key(|run| (std::cmp::Reverse(reach(run)), std::cmp::Reverse(run.start)));
         let mut around = Around::new(time, floor);
         for run in runs {
@@ -530,7 +536,7 @@ impl Search {
 
     pub fn weight(&self) -> usize {
         let probes = self.probes();
-        let runs = self.runs.capacity() * size_of::<Run>();
+        let runs = self.runs.capacity() * size_of::<Run<Codec>>();
         runs + probes.capacity() * 16 + self.sniffer.weight() + self.memory.weight()
     }
 }
