@@ -63,11 +63,17 @@ impl Source for Vec<u8> {
     }
 }
 
-/// Reads as much of `buffer` as the file has at `offset`: fewer bytes only at its end.
+/// Reads as much of `buffer` as the file has at `offset`: fewer bytes only at its end. One that ends before its length is
+/// shorter by now, and can't be read: that tells nothing of what it was.
 pub fn read_up_to(source: &dyn Source, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match source.read_at(rest, offset.saturating_add(filled as u64)) {
+        let at = offset.saturating_add(filled as u64);
+        match source.read_at(rest, at) {
+            Ok(0) if at < source.length() => {
+                let what = "the file became shorter while it was read";
+                return Err(Error::Io(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
+            }
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -181,5 +187,34 @@ impl std::error::Error for Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Error::Io(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A film that had more bytes when it was opened.
+    struct Shrunk(Vec<u8>, u64);
+
+    impl Source for Shrunk {
+        fn length(&self) -> u64 {
+            self.1
+        }
+
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            self.0.read_at(buffer, offset)
+        }
+    }
+
+    #[test]
+    fn a_film_that_shrinks_while_it_is_read_is_not_called_broken() {
+        for name in ["moov-last.mp4", "fragmented.mp4", "film.mkv", "no-cues.mkv", "stream.ts"] {
+            let path = format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+            let film = std::fs::read(path).unwrap();
+            let (left, length) = (film[..film.len() / 2].to_vec(), film.len() as u64);
+            let shrunk = open(&Shrunk(left, length)).err();
+            assert!(matches!(shrunk, Some(Error::Io(_))), "{name}: {shrunk:?}");
+        }
     }
 }
