@@ -402,6 +402,47 @@ def without_duplicates(path, *options):
     return found
 
 
+def until_recoded(path, *options):
+    """The packets of an MPEG-TS whose pictures go over to another type: those before as they are, those from there on as a
+    file that begins there has them."""
+    data = path.read_bytes()
+    size = 188
+    if any(data[k * size:k * size + 1] != b"\x47" for k in range(9)):
+        return None
+    tables, types = set(), {}
+    for at in range(0, len(data) - size + 1, size):
+        pid, begins = (data[at + 1] & 0x1f) << 8 | data[at + 2], data[at + 1] & 0x40
+        start = at + 4 + (1 + data[at + 4] if data[at + 3] & 0x20 else 0)
+        section = data[start + 1 + data[start]:at + size] if begins and start < at + size else b""
+        if pid == 0 and len(section) > 11:
+            tables.add((section[10] & 0x1f) << 8 | section[11])
+        elif pid in tables and len(section) > 12:
+            end, line = 3 + ((section[1] & 15) << 8 | section[2]) - 4, 12 + ((section[10] & 15) << 8 | section[11])
+            while line + 5 <= min(end, len(section)):
+                stream, kind = (section[line + 1] & 0x1f) << 8 | section[line + 2], section[line]
+                if types.setdefault(stream, kind) != kind:
+                    return recoded_at(path, data, at, options)
+                line += 5 + ((section[line + 3] & 15) << 8 | section[line + 4])
+    return None
+
+
+def recoded_at(path, data, joint, options):
+    """The packets of both sides of that offset, each read by itself."""
+    found, after = probe(path, *options), None
+    with tempfile.NamedTemporaryFile(suffix=path.suffix) as rest:
+        rest.write(data[joint:])
+        rest.flush()
+        after = probe(Path(rest.name), *options)
+    kinds = [{s["index"]: s.get("codec_type") for s in side["streams"]} for side in (found, after or found)]
+    if not after or kinds[0] != kinds[1]:
+        return None
+    for packet in after["packets"]:
+        if "pos" in packet:
+            packet["pos"] = int(packet["pos"]) + joint
+    before = [p for p in found["packets"] if "pos" in p and int(p["pos"]) < joint]
+    return {**found, "packets": before + after["packets"]}
+
+
 def alone(path, *options):
     """The packets of the main stream, read by themselves, of an MP4 that is cut off."""
     data = path.read_bytes()
@@ -490,6 +531,7 @@ REASONS = {
     without_added_shift: "ffprobe adds the largest negative shift of the fragments to their times",
     with_times_by_pages: "a page of FLAC tells when its last packet ends; ffprobe doesn't tell all packets' times, and begins at zero",
     with_shifts_of_fragments: "ffprobe leaves out the shifts of fragments where the moov's samples have none",
+    until_recoded: "the pictures go over to another type, and ffprobe goes on to read them as the first",
     alone: "the file is cut off, and ffprobe ends with the first sample of another stream that it hasn't got",
     with_parity_behind: "ffprobe counts the place of a packet of 204 bytes from 16 before its sync byte",
 }
