@@ -67,11 +67,11 @@ impl Channel {
     }
 
     /// Lets go of the file, and waits until that is done, if nobody reads it.
-    pub(super) fn let_go(mut self) {
+    pub(super) fn close(mut self) {
         self.file.hurry();
         let asset = self.asset.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(asset) = Arc::into_inner(asset) {
-            asset.end();
+            asset.close();
         }
     }
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `mod` knows all that are open, by place; `waiting` those that gave way; `recovery` finds those that another
-//! process left. Knows no HTTP. A tail waits as a future; all else may wait for a disk, and is for threads that may.
+//! process left. Knows no HTTP. A tail waits as a future; what waits for a disk says so, and is for threads that may.
 
 pub mod channel;
 mod follow;
@@ -111,7 +111,7 @@ impl Streams {
         Ok(ground.folder.plot(&rest.parent(), make, disks)?)
     }
 
-    /// The folder of `place`. What waits in it under that name, but came there by another way, is let go of.
+    /// The folder of `place`. What waits in it under that name, but came there by another way, gives way.
     fn plot_of(
         &self,
         half: &Half,
@@ -120,7 +120,7 @@ impl Streams {
         disks: Disks,
     ) -> Result<Plot, Refused> {
         let plot = self.plot(place, make, disks)?;
-        half.let_go_of_others(place, &plot);
+        half.others_give_way(place, &plot);
         Ok(plot)
     }
 
@@ -182,7 +182,7 @@ impl Streams {
     }
 
     /// Lets the writer leave (see [`Writer::leave`]), and forgets an upload that has its name, or of which
-    /// nothing came.
+    /// nothing came. Waits for its disk.
     pub fn leave(&self, writer: Writer, clean: bool) -> io::Result<Stored> {
         let upload = writer.upload().clone();
         let stored = writer.leave(clean);
@@ -249,7 +249,7 @@ impl Half {
     fn give_up(&self, upload: Arc<Upload>) -> io::Result<()> {
         upload.discard()?;
         self.close(&upload);
-        upload.end();
+        upload.close();
         Ok(())
     }
 

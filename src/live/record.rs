@@ -30,13 +30,20 @@ pub const MOST_SLOTS: u64 = 1_000_000;
 #[derive(Debug)]
 pub struct Record(Unhurried<File>);
 
-/// A value of this type is what a record says.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Read {
+/// A value of this type is what a record says of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// How many bytes there will be, if that is known.
     pub total: Option<u64>,
     pub begun: SystemTime,
     /// Whether there was a file of its name when it began.
     pub replaces: bool,
+}
+
+/// A value of this type is all that a record says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Read {
+    pub head: Head,
     /// Where each part begins, and how far of it counts.
     pub parts: Vec<Range<u64>>,
 }
@@ -62,9 +69,9 @@ impl Record {
         let _ = rustix::fs::flock(&*self.0, FlockOperation::Unlock);
     }
 
-    /// Opens one that was begun, and reads it. One that makes no sense is `InvalidData`.
-    pub fn read(file: File) -> io::Result<(Record, Read)> {
-        let Record(file) = Record::lock(file)?;
+    /// Reads one that was begun. One that makes no sense is `InvalidData`.
+    pub fn read(&self) -> io::Result<Read> {
+        let Record(file) = self;
         let mut bytes = vec![0; HEAD];
         file.read_exact_at(&mut bytes, 0)?;
         if !bytes.starts_with(MAGIC) {
@@ -84,16 +91,12 @@ impl Record {
             let [start, written, synced] = [0, 8, 16].map(|at| number(&slot, at));
             parts.push(start..if same_boot { written } else { synced }.max(start));
         }
-        Ok((Record(file), Read { total, begun, replaces, parts }))
+        Ok(Read { head: Head { total, begun, replaces }, parts })
     }
 
-    /// Notes how long the whole will be, and that it is this boot.
-    pub fn write_head(
-        &self,
-        total: Option<u64>,
-        begun: SystemTime,
-        replaces: bool,
-    ) -> io::Result<()> {
+    /// Notes what is known of the whole, and that it is this boot.
+    pub fn write_head(&self, head: &Head) -> io::Result<()> {
+        let Head { total, begun, replaces } = *head;
         let mut head = [0; HEAD];
         let since = begun.duration_since(UNIX_EPOCH).unwrap_or_default();
         let begun = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
@@ -140,7 +143,7 @@ impl Record {
         }
         // What was written and is lost must not count as soon as the boot is this one.
         self.0.sync_data()?;
-        self.write_head(read.total, read.begun, read.replaces)
+        self.write_head(&read.head)
     }
 }
 
@@ -164,19 +167,26 @@ fn boot() -> [u8; 16] {
 mod tests {
     use super::*;
 
-    fn begun() -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(1_795_338_971_123_456_789)
+    fn head(total: Option<u64>) -> Head {
+        let begun = UNIX_EPOCH + Duration::from_nanos(1_795_338_971_123_456_789);
+        Head { total, begun, replaces: true }
+    }
+
+    fn read(file: &File) -> io::Result<(Record, Read)> {
+        let record = Record::lock(file.try_clone()?)?;
+        let read = record.read()?;
+        Ok((record, read))
     }
 
     fn made(total: Option<u64>) -> (Record, File) {
         let file = tempfile::tempfile().unwrap();
         let record = Record::lock(file.try_clone().unwrap()).unwrap();
-        record.write_head(total, begun(), true).unwrap();
+        record.write_head(&head(total)).unwrap();
         (record, file)
     }
 
     fn parts(file: &File) -> Vec<(u64, u64)> {
-        let read = Record::read(file.try_clone().unwrap()).unwrap().1;
+        let (_, read) = read(file).unwrap();
         read.parts.iter().map(|part| (part.start, part.end)).collect()
     }
 
@@ -187,11 +197,11 @@ mod tests {
         record.begin_part(1, 100).unwrap();
         record.written(1, 150).unwrap();
         record.written(0, 30).unwrap();
-        let (again, read) = Record::read(file.try_clone().unwrap()).unwrap();
+        let (again, noted) = read(&file).unwrap();
         let parts = vec![0..30, 100..150];
-        assert_eq!(read, Read { total: None, begun: begun(), replaces: true, parts });
-        again.write_head(Some(150), begun(), true).unwrap();
-        assert_eq!(Record::read(file).unwrap().1.total, Some(150));
+        assert_eq!(noted, Read { head: head(None), parts });
+        again.write_head(&head(Some(150))).unwrap();
+        assert_eq!(read(&file).unwrap().1.head, head(Some(150)));
     }
 
     #[test]
@@ -207,8 +217,8 @@ mod tests {
         file.write_all_at(&[7; 16], 24).unwrap();
         assert_eq!(parts(&file), [(0, 40), (70, 70)]);
         // What was lost doesn't come back with the next process of that boot, nor of a third.
-        let (record, read) = Record::read(file.try_clone().unwrap()).unwrap();
-        record.go_on(&read).unwrap();
+        let (record, noted) = read(&file).unwrap();
+        record.go_on(&noted).unwrap();
         assert_eq!(parts(&file), [(0, 40), (70, 70)]);
         record.written(0, 45).unwrap();
         assert_eq!(parts(&file), [(0, 45), (70, 70)]);
@@ -221,8 +231,8 @@ mod tests {
         let (record, file) = made(None);
         record.begin_part(0, 0).unwrap();
         record.written(0, 50).unwrap();
-        let (record, read) = Record::read(file.try_clone().unwrap()).unwrap();
-        record.go_on(&read).unwrap();
+        let (record, noted) = read(&file).unwrap();
+        record.go_on(&noted).unwrap();
         file.write_all_at(&[7; 16], 24).unwrap();
         assert_eq!(parts(&file), [(0, 50)]);
     }
@@ -241,7 +251,7 @@ mod tests {
         for bytes in [&b""[..], b"reelmap", &[0; 200]] {
             let file = tempfile::tempfile().unwrap();
             file.write_all_at(bytes, 0).unwrap();
-            assert!(Record::read(file).is_err(), "{bytes:?}");
+            assert!(read(&file).is_err(), "{bytes:?}");
         }
     }
 }

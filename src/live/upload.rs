@@ -1,5 +1,5 @@
 //! One file that is being received: its bytes and its record beside its final name, hidden, until all of
-//! it is there; then it is synced and renamed. Knows no HTTP and no runtime: all here may wait for a disk.
+//! it is there; then it is synced and renamed. Knows no HTTP and no runtime; what waits for a disk says so.
 
 mod durable;
 mod ending;
@@ -11,7 +11,7 @@ pub use writer::Writer;
 use super::{
     channel::{Channel, End},
     parts::{MOST_SPANS, Spans},
-    record::{MOST_SLOTS, Record},
+    record::{Head, MOST_SLOTS, Read, Record},
 };
 use crate::store::{plot::Plot, root::Place};
 use durable::Durable;
@@ -150,6 +150,34 @@ impl Progress {
 }
 
 impl Upload {
+    /// One of which `held` is there, as its record has it, and that nobody is at.
+    fn new(
+        place: &Place,
+        plot: Plot,
+        channel: Channel,
+        (record, read): (Record, &Read),
+        held: Spans,
+    ) -> Upload {
+        let progress = Progress::new(held, read.head.total, read.parts.len() as u64);
+        Upload {
+            place: place.clone(),
+            plot,
+            channel: Arc::new(channel),
+            record,
+            begun: read.head.begun,
+            replaces: read.head.replaces,
+            taken: AtomicBool::new(false),
+            stamped: AtomicBool::new(false),
+            progress: Mutex::new(progress),
+            durable: Mutex::default(),
+        }
+    }
+
+    /// What its record is to say of the whole, of so many bytes.
+    fn head(&self, total: Option<u64>) -> Head {
+        Head { total, begun: self.begun, replaces: self.replaces }
+    }
+
     pub fn place(&self) -> &Place {
         &self.place
     }
@@ -218,8 +246,8 @@ impl Upload {
         self.place.name() == name && self.plot.is(plot).unwrap_or(false)
     }
 
-    /// Lets go of what waits: it stays where it is, for who takes it up.
-    pub(super) fn let_go(&self) {
+    /// Gives way, if it waits: it stays where it is, for who takes it up.
+    pub(super) fn give_way(&self) {
         self.channel.end(Some(End::Cut));
         self.record.unlock();
     }
@@ -291,7 +319,7 @@ impl Upload {
         // The disk may not answer, and others look into what is known.
         let head = || match known == before {
             true => Ok(()),
-            false => self.record.write_head(known, self.begun, self.replaces),
+            false => self.record.write_head(&self.head(known)),
         };
         if let Err(error) = head().and_then(|()| self.record.begin_part(slot, at)) {
             let mut progress = self.progress();

@@ -19,7 +19,7 @@ impl Streams {
         }
         let waiting = open.iter().filter_map(|upload| Some((upload.waits_since()?, upload)));
         let (_, upload) = waiting.min_by_key(|(since, _)| *since).ok_or(Refused::TooMany)?;
-        upload.let_go();
+        upload.give_way();
         half.close(upload);
         let place = upload.place();
         tracing::info!("{place} gives way to another upload: what arrived is kept, to go on with");
@@ -90,7 +90,7 @@ impl Streams {
         match open {
             Some(upload) => half.give_up(upload).map(|()| true),
             None => {
-                half.let_go_of_others(place, plot);
+                half.others_give_way(place, plot);
                 hidden::remove_left(plot, place.name())
             }
         }
@@ -128,16 +128,16 @@ impl Streams {
 }
 
 impl Half {
-    /// Lets go of what waits under the name of `place` in the folder `plot`, but came there by another way: one of the
+    /// Closes what waits under the name of `place` in the folder `plot`, but came there by another way: one of the
     /// two leads over a link, and who comes by this one is to find it.
-    pub(super) fn let_go_of_others(&self, place: &Place, plot: &Plot) {
+    pub(super) fn others_give_way(&self, place: &Place, plot: &Plot) {
         let is_it = |upload: &&Arc<Upload>| {
             upload.place() != place
                 && upload.waits_since().is_some()
                 && upload.lies_in(plot, place.name())
         };
         for upload in self.all().iter().filter(is_it) {
-            upload.let_go();
+            upload.give_way();
             self.close(upload);
         }
     }

@@ -107,7 +107,7 @@ impl Asset {
 
     /// Lets go of the file, and waits until that is done: if it has no name any more and nobody reads it, its disk space
     /// is free then.
-    pub(crate) fn end(mut self) {
+    pub(crate) fn close(mut self) {
         self.file.hurry();
         self.mapping.hurry();
     }

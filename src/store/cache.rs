@@ -93,7 +93,7 @@ impl<T> Cache<T> {
         }
         let asset = Arc::into_inner(gone).and_then(|gone| Arc::into_inner(gone.asset));
         if let Some(asset) = asset {
-            asset.end();
+            asset.close();
         }
     }
 

@@ -99,7 +99,7 @@ mod tests {
         std::fs::copy(record, copy.path()).unwrap();
         let file = File::options().read(true).write(true).open(copy.path()).unwrap();
         file.write_all_at(&[7; 16], 24).unwrap();
-        let read = Record::read(file).unwrap().1;
+        let read = Record::lock(file).unwrap().read().unwrap();
         read.parts.iter().map(|part| (part.start, part.end)).collect()
     }
 

@@ -78,7 +78,7 @@ impl Upload {
             drop(progress);
             if !harmed {
                 // A stream is known to be whole since it ended. Where that can't be noted, the next process takes it for cut off.
-                let _ = self.record.write_head(total, self.begun, self.replaces);
+                let _ = self.record.write_head(&self.head(total));
             }
         } else {
             self.channel.end(Some(end));

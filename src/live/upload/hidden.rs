@@ -1,11 +1,11 @@
 //! An upload as it lies on the disk, hidden beside its name: begun, taken up again, removed.
 
-use super::{Progress, Upload};
+use super::Upload;
 use crate::{
     live::{
         channel::{Channel, End},
         parts::{MOST_SPANS, Spans},
-        record::Record,
+        record::{Head, Read, Record},
     },
     store::{Census, plot::Plot, root::Place},
 };
@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 use std::{
     ffi::{OsStr, OsString},
     io,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -117,28 +117,18 @@ impl Upload {
         let make = || {
             // A process that was at it just now has given it its name.
             let replaces = plot.kind(place.name())?.is_some();
-            locked.write_head(None, begun, replaces)?;
-            io::Result::Ok((replaces, Channel::new(plot.create(&bytes)?, 0, census)?))
+            let head = Head { total: None, begun, replaces };
+            locked.write_head(&head)?;
+            io::Result::Ok((head, Channel::new(plot.create(&bytes)?, 0, census)?))
         };
         let made = make();
         if made.is_err() {
             clear(&plot, &bytes)?;
             clear(&plot, &record)?;
         }
-        let (replaces, channel) = made?;
-        let progress = Progress::new(Spans::default(), None, 0);
-        Ok(Upload {
-            place: place.clone(),
-            plot,
-            channel: Arc::new(channel),
-            record: locked,
-            begun,
-            replaces,
-            taken: AtomicBool::new(false),
-            stamped: AtomicBool::new(false),
-            progress: Mutex::new(progress),
-            durable: Mutex::default(),
-        })
+        let (head, channel) = made?;
+        let read = Read { head, parts: Vec::new() };
+        Ok(Upload::new(place, plot, channel, (locked, &read), Spans::default()))
     }
 
     /// Takes up an upload that another process began: what its record says is there, and no more. `None`
@@ -154,7 +144,8 @@ impl Upload {
         if file.metadata()?.len() == 0 && plot.kind(&bytes)?.is_none() {
             return Ok(None);
         }
-        let (locked, read) = Record::read(file)?;
+        let locked = Record::lock(file)?;
+        let read = locked.read()?;
         still_named(&plot, &record, &locked)?;
         let file = match plot.open(&bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -180,29 +171,19 @@ impl Upload {
         }
         file.sync_data()?;
         locked.go_on(&read)?;
-        let channel = Arc::new(Channel::new(file, held.prefix(), census)?);
+        let channel = Channel::new(file, held.prefix(), census)?;
         channel.end(Some(End::Cut));
-        let taken = !read.replaces && plot.kind(place.name())?.is_some();
-        let progress = Progress::new(held, read.total, read.parts.len() as u64);
-        Ok(Some(Upload {
-            place: place.clone(),
-            plot,
-            channel,
-            record: locked,
-            begun: read.begun,
-            replaces: read.replaces,
-            taken: AtomicBool::new(taken),
-            stamped: AtomicBool::new(false),
-            progress: Mutex::new(progress),
-            durable: Mutex::default(),
-        }))
+        let taken = !read.head.replaces && plot.kind(place.name())?.is_some();
+        let mut upload = Upload::new(place, plot, channel, (locked, &read), held);
+        *upload.taken.get_mut() = taken;
+        Ok(Some(upload))
     }
 
     /// Lets go of the file, and waits until that is done, if nobody else has it.
-    pub(in crate::live) fn end(self: Arc<Upload>) {
+    pub(in crate::live) fn close(self: Arc<Upload>) {
         let channel = Arc::into_inner(self).and_then(|upload| Arc::into_inner(upload.channel));
         if let Some(channel) = channel {
-            channel.let_go();
+            channel.close();
         }
     }
 

@@ -29,8 +29,10 @@ impl Writer {
         &self.upload
     }
 
-    /// Writes `frames` where they belong, and tells the readers. What was written before it failed is
-    /// told, too. Fails with `InvalidData` where bytes that were written before are lost. The frames are left, empty, to be freed by the thread that made them.
+    /// Writes `frames` where they belong, and tells the readers. What was written before it failed is told, too. Waits for
+    /// the disk. The frames are left, empty, to be freed by the thread that made them.
+    ///
+    /// Fails with `InvalidData` where bytes that were written before are lost.
     pub fn write(&mut self, frames: &mut [Bytes]) -> io::Result<()> {
         self.upload.check()?;
         let outcome = self.write_frames(frames);
@@ -72,7 +74,7 @@ impl Writer {
     }
 
     /// Leaves; `clean` if all came that was to come. What is there is kept, and if that is all, the
-    /// upload gets its name by the last who leaves.
+    /// upload gets its name by the last who leaves. Waits for the disk.
     pub fn leave(self, clean: bool) -> io::Result<Stored> {
         let upload = &self.upload;
         let mut progress = upload.progress();

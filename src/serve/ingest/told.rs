@@ -42,7 +42,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// May wait.
+    /// That of `upload` now.
     pub(super) fn of(upload: Arc<Upload>) -> Progress {
         let ((held, total), tag) = (upload.held(), upload.told_tag());
         Progress { upload, held, total, tag }
