@@ -1,8 +1,8 @@
-//! Another program meddles with what lies hidden beside an upload's name.
+//! Another program meddles with what lies hidden beside an upload's name, and with the folder that it lies in.
 
 mod support;
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path};
 use support::{
     command::until,
     ingest::{assert_nothing_is_open, begin, chunk, names, put, root, serve},
@@ -111,5 +111,51 @@ fn parts_of_a_file_that_is_cut_short_between_them_make_no_file() {
     assert_eq!(part(&server, "6-9/10", b"6789").0, 202);
     assert_eq!(part(&server, "0-5/10", b"012345").0, 201);
     assert_eq!(server.get("/live/film").text(), "0123456789");
+    assert_nothing_is_open(&server);
+}
+
+#[test]
+fn uploads_go_where_readers_look() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let at = |name| root.path().join(name);
+    let live = at("live");
+    assert_eq!(put(&server, "PUT /live/first HTTP/1.1", b"first").status, 201);
+
+    let mut client = begin(&server, "/live/cam.ts");
+    chunk(&mut client, b"film");
+    until("it is open", || live.join(".cam.ts.reelmap").exists());
+    fs::rename(&live, at("old")).unwrap();
+    let answer = put(&server, "PUT /live/second HTTP/1.1", b"second");
+    assert_eq!(answer.status, 503);
+    assert_eq!(
+        answer.text(),
+        "503 service unavailable: the folder that may be written to is not there now.\n"
+    );
+    assert_eq!(server.ask("DELETE /live/first HTTP/1.1").status, 503);
+
+    // Another folder, and a link to one.
+    fs::create_dir(&live).unwrap();
+    assert_eq!(put(&server, "PUT /live/second HTTP/1.1", b"second").status, 201);
+    assert_eq!(server.get("/live/second").text(), "second");
+    assert_eq!(server.ask("DELETE /live/first HTTP/1.1").status, 404);
+    fs::rename(&live, at("older")).unwrap();
+    symlink("films", &live).unwrap();
+    assert_eq!(put(&server, "PUT /live/third HTTP/1.1", b"third").status, 201);
+    assert_eq!(server.get("/films/third").text(), "third");
+
+    // A link that leads outside.
+    fs::remove_file(&live).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    symlink(outside.path(), &live).unwrap();
+    assert_eq!(put(&server, "PUT /live/fourth HTTP/1.1", b"fourth").status, 503);
+    assert_eq!(names(outside.path()), [""; 0]);
+
+    // What had begun goes with its folder.
+    client.send("0\r\n\r\n");
+    assert_eq!(client.response("PUT").status, 201);
+    drop(client);
+    assert_eq!(names(&at("old")), ["cam.ts", "first"]);
+    assert_eq!(names(&at("older")), ["second"]);
     assert_nothing_is_open(&server);
 }

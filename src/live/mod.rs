@@ -11,6 +11,7 @@
 
 pub mod channel;
 mod follow;
+mod ground;
 pub mod parts;
 mod record;
 mod recovery;
@@ -23,26 +24,19 @@ pub use follow::Follower;
 pub use tail::Tail;
 pub use upload::{Asked, Refused, Stored, Upload, Writer};
 
+use self::ground::Ground;
 use crate::store::{Census, Disks, Root, plot::Plot, root::Place};
 use rustix::fs::FileType;
 use std::{
     collections::HashMap,
     io,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-/// A value of this type is a folder that may be written to.
-#[derive(Debug)]
-struct Ground {
-    /// Where it lies below the root that is served.
-    place: Place,
-    folder: Root,
-}
-
 /// A value of this type holds the uploads that are open, and where new ones may be.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Streams {
+    root: Root,
     grounds: Vec<Ground>,
     /// The most uploads that may be open at once, on the one kind of disks and on the other. Those that nobody is at
     /// give way.
@@ -63,17 +57,17 @@ struct Half {
 }
 
 impl Streams {
-    /// Uploads into `folders`, each given as its place below the root and its path.
+    /// Uploads into `folders` below `root`. Waits for their disks.
     pub fn new<'a>(
-        folders: impl IntoIterator<Item = (&'a Place, &'a Path)>,
+        root: Root,
+        folders: impl IntoIterator<Item = &'a Place>,
         most: usize,
         census: Arc<Census>,
     ) -> io::Result<Streams> {
-        let ground = |(place, path): (&Place, &Path)| {
-            Ok(Ground { place: place.clone(), folder: Root::open(path)? })
-        };
-        let grounds = folders.into_iter().map(ground).collect::<io::Result<Vec<_>>>()?;
-        Ok(Streams { grounds, most, census, ..Streams::default() })
+        let grounds = folders.into_iter().map(|place| Ground::new(&root, place));
+        let grounds = grounds.collect::<io::Result<Vec<_>>>()?;
+        let (own, far) = (Half::default(), Half::default());
+        Ok(Streams { root, grounds, most, own, far, census })
     }
 
     /// Whether there may be uploads at all.
@@ -108,7 +102,11 @@ impl Streams {
 
     fn plot(&self, place: &Place, make: bool, disks: Disks) -> Result<Plot, Refused> {
         let (ground, rest) = self.ground(place).ok_or(Refused::Forbidden)?;
-        Ok(ground.folder.plot(&rest.parent(), make, disks)?)
+        let folder = ground.folder(&self.root, disks).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Refused::Missing,
+            _ => error.into(),
+        })?;
+        Ok(folder.plot(&rest.parent(), make, disks)?)
     }
 
     /// The folder of `place`. What waits in it under that name, but came there by another way, gives way.

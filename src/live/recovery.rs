@@ -41,10 +41,11 @@ impl Streams {
         folders: &mut Vec<Place>,
         found: impl Fn(&Place, Plot),
     ) -> io::Result<()> {
-        let (plot, on) = match ground.folder.plot(folder, false, Disks::Own) {
+        let plot_on = |disks| ground.folder(&self.root, disks)?.plot(folder, false, disks);
+        let (plot, on) = match plot_on(Disks::Own) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => match disks {
                 Disks::Own => return Ok(()),
-                Disks::All => (ground.folder.plot(folder, false, Disks::All)?, Disks::All),
+                Disks::All => (plot_on(Disks::All)?, Disks::All),
             },
             plot => (plot?, Disks::Own),
         };
@@ -53,7 +54,7 @@ impl Streams {
             if let Some(left) = left.and_then(|left| left.strip_suffix(RECORD.as_bytes())) {
                 if let Some(left) = Place::new([left]).filter(|_| on == disks) {
                     let inside = folder.join(&left);
-                    found(&ground.place.join(&inside), ground.folder.plot(folder, false, disks)?);
+                    found(&ground.place.join(&inside), plot_on(disks)?);
                 }
             } else if let Some(inside) = Place::new([name.as_bytes()])
                 && plot.kind(&name)? == Some(FileType::Directory)

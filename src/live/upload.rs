@@ -31,6 +31,8 @@ use std::{
 pub enum Refused {
     /// It lies on a disk that may not answer, and only others were to be waited for.
     Elsewhere,
+    /// The folder that may be written to is not there now.
+    Missing,
     /// It lies in no folder that may be written to, or the way there leads out of it.
     Forbidden,
     /// What is there is not what it is meant to go on with, or to replace.

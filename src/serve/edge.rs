@@ -186,7 +186,7 @@ mod tests {
     use crate::{
         live::{Asked, Streams, Writer},
         serve::off_runtime::Threads,
-        store::Disks,
+        store::{Disks, Root},
     };
     use std::{
         future::Future,
@@ -206,8 +206,8 @@ mod tests {
     fn stream(name: &str, bytes: &[u8]) -> (tempfile::TempDir, Writer, Runtime) {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new([name.as_bytes()]).unwrap();
-        let ground = [(&Place::default(), folder.path())];
-        let streams = Streams::new(ground, 1, Arc::default()).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let streams = Streams::new(root, [&Place::default()], 1, Arc::default()).unwrap();
         let mut writer =
             streams.write(&place, &Asked::Whole(None), Disks::Own, || Ok(true)).unwrap();
         writer.write(&mut [bytes.to_vec().into()]).unwrap();

@@ -26,7 +26,7 @@ use crate::{
     pages,
     plan::{Representation, Sent, UPLOAD_OFFSET, content_type, guards_writing, lets_write, sent},
     route::{Route, Stray},
-    store::{Census, Disks, Found, root::Place},
+    store::{Census, Disks, Found, Root, root::Place},
 };
 use anyhow::{Context, Result};
 use http::{
@@ -51,17 +51,22 @@ use tokio::{
 
 /// The uploads that `config` allows, with those that another process left. Waits for disks that may not answer for as
 /// long as a writer may be silent.
-pub(super) fn streams(config: &config::Ingest, census: &Arc<Census>) -> Result<Arc<Streams>> {
+pub(super) fn streams(
+    config: &config::Ingest,
+    root: &Root,
+    census: &Arc<Census>,
+) -> Result<Arc<Streams>> {
     let mut folders = Vec::new();
     for folder in &config.folders {
         let segments = folder.inside.iter().map(|segment| segment.as_bytes());
         let place = Place::new(segments).with_context(|| {
             format!("cannot write into {}: its name is hidden", folder.path.display())
         })?;
-        folders.push((place, folder.path.as_path()));
+        folders.push(place);
     }
-    let folders = folders.iter().map(|(place, path)| (place, *path));
-    let streams = Streams::new(folders, config.most_streams, census.clone());
+    let streams = root
+        .below(&Place::default(), Disks::All)
+        .and_then(|root| Streams::new(root, &folders, config.most_streams, census.clone()));
     let streams = Arc::new(streams.context("cannot open a folder to write into")?);
     streams.recover(Disks::Own);
     let (tell, told) = mpsc::channel();

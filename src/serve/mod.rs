@@ -114,7 +114,7 @@ impl App {
         let root = Root::open(&config.root)
             .with_context(|| format!("cannot open the folder {}", config.root.display()))?;
         let cache = Cache::new(root, config.open_files, Detail::of);
-        let streams = ingest::streams(&config.ingest, cache.census())?;
+        let streams = ingest::streams(&config.ingest, cache.root(), cache.census())?;
         Ok(App {
             indexes: Indexes::new(config.indexes, config.index_time),
             turns: Turns::new(config.index_time),

@@ -131,6 +131,30 @@ impl Root {
         Ok(Root { folder, beneath: probe.is_ok(), remote })
     }
 
+    /// The folder at `place` as a root of its own, with the same bounds. Waits for these disks.
+    pub fn below(&self, place: &Place, disks: Disks) -> io::Result<Root> {
+        let folder = self.open_on(place, OFlags::PATH | OFlags::DIRECTORY, disks)?;
+        let remote = is_remote(folder.as_fd());
+        Ok(Root { folder, beneath: self.beneath, remote })
+    }
+
+    /// Whether `place` leads to `folder` now. A hint: links on the way are followed wherever they lead. A remote file
+    /// system is not asked.
+    ///
+    /// Fails with `NotFound` where nothing is there.
+    pub fn leads_to(&self, place: &Place, folder: &Root) -> io::Result<bool> {
+        let how = AtFlags::STATX_DONT_SYNC;
+        let there = rustix::fs::statx(&self.folder, place.path(), how, WANTED)?;
+        let known = rustix::fs::statx(&folder.folder, c"", how | AtFlags::EMPTY_PATH, WANTED)?;
+        let which = |stat: &Statx| (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
+        Ok(which(&there) == which(&known))
+    }
+
+    /// Whether its own disk may wait for another machine or another process.
+    pub fn is_remote(&self) -> bool {
+        self.remote
+    }
+
     /// The identity of what is at `place` now, if it is a regular file. A hint for the owner of an
     /// already opened file: links on the way are followed wherever they lead, so it proves nothing else. Only if it
     /// is known to be one is a link itself followed: one that is new may lead to a disk that doesn't answer.

@@ -205,7 +205,7 @@ fn nonsense(what: String) -> io::Error {
 mod tests {
     use crate::{
         live::{Asked, Stored, Streams},
-        store::{Disks, is_held, root::Place},
+        store::{Disks, Root, is_held, root::Place},
     };
     use inotify::{Inotify, WatchMask};
     use std::{fs, sync::Barrier, thread};
@@ -213,8 +213,8 @@ mod tests {
     #[test]
     fn no_bytes_are_ever_left_without_their_record() {
         let folder = tempfile::tempdir().unwrap();
-        let ground = [(&Place::default(), folder.path())];
-        let streams = Streams::new(ground, 9, Default::default()).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let streams = Streams::new(root, [&Place::default()], 9, Default::default()).unwrap();
         let mut looks = Inotify::init().unwrap();
         looks.watches().add(folder.path(), WatchMask::DELETE).unwrap();
         let path = |name| folder.path().join(name);
@@ -239,8 +239,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new([&b"film"[..]]).unwrap();
         let servers = [(); 2].map(|()| {
-            let ground = [(&Place::default(), folder.path())];
-            Streams::new(ground, 9, Default::default()).unwrap()
+            let root = Root::open(folder.path()).unwrap();
+            Streams::new(root, [&Place::default()], 9, Default::default()).unwrap()
         });
         let start = Barrier::new(2);
         for _ in 0..500 {
@@ -275,8 +275,8 @@ mod tests {
     fn what_is_given_up_is_let_go_of_when_that_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new([&b"film"[..]]).unwrap();
-        let ground = [(&Place::default(), folder.path())];
-        let streams = Streams::new(ground, 9, Default::default()).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let streams = Streams::new(root, [&Place::default()], 9, Default::default()).unwrap();
         let path = folder.path().join(".film.reelmap");
         for _ in 0..50 {
             let part = Asked::Part(0..4, Some(10));

@@ -110,12 +110,13 @@ mod tests {
     use super::*;
     use crate::{
         live::{Asked, Streams},
-        store::{Disks, root::Place},
+        store::{Disks, Root, root::Place},
     };
     use std::{fs, path::Path, thread};
 
     fn streams(folder: &Path) -> Streams {
-        Streams::new([(&Place::default(), folder)], 9, Default::default()).unwrap()
+        Streams::new(Root::open(folder).unwrap(), [&Place::default()], 9, Default::default())
+            .unwrap()
     }
 
     #[test]

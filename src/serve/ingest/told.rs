@@ -128,6 +128,13 @@ pub(super) fn refusal(
             let answer = answer.composed(StatusCode::SERVICE_UNAVAILABLE, pages::TEXT, text);
             return answer.with(RETRY_AFTER, HeaderValue::from(COME_BACK));
         }
+        Refused::Missing => {
+            tracing::error!("{place}: the folder that --ingest names is not there");
+            let words =
+                "503 service unavailable: the folder that may be written to is not there now.\n";
+            let answer = answer.last_words(StatusCode::SERVICE_UNAVAILABLE, words);
+            return answer.with(RETRY_AFTER, HeaderValue::from(COME_BACK));
+        }
         Refused::Io(error) => return failed(answer, place, error),
         Refused::Elsewhere => {
             return failed(answer, place, &io::ErrorKind::CrossesDevices.into());
