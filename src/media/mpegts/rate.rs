@@ -18,12 +18,16 @@ pub fn measure(times: &[i64], told: Option<Rate>) -> (Option<Rate>, bool) {
     }
     let mut sorted = steps.clone();
     let (_, &mut middle, _) = sorted.select_nth_unstable(steps.len() / 2);
+    // A frame of a rate, and the middle step, in ticks times the rate's numerator, which may be any 32 bits.
+    let lengths = |rate: &Rate| {
+        let frame = i128::from(HERTZ) * i128::from(rate.denominator);
+        (frame, i128::from(middle) * i128::from(rate.numerator))
+    };
     let candidates: Vec<Rate> = told.into_iter().chain(USUAL).collect();
     for slack in [EXACT, MILLISECOND] {
         let near = |rate: &&Rate| {
-            let ticks = i64::from(HERTZ) * i64::from(rate.denominator);
-            (ticks - middle * i64::from(rate.numerator)).abs()
-                <= (slack + 1) * i64::from(rate.numerator)
+            let (frame, step) = lengths(rate);
+            (frame - step).abs() <= i128::from(slack + 1) * i128::from(rate.numerator)
         };
         if let Some(rate) = candidates.iter().filter(near).find(|rate| fits(&steps, **rate, slack))
         {
@@ -37,8 +41,8 @@ pub fn measure(times: &[i64], told: Option<Rate>) -> (Option<Rate>, bool) {
         return (Some(rate), false);
     }
     let close = |rate: &Rate| {
-        let (n, d) = (i64::from(rate.numerator), i64::from(rate.denominator));
-        (i64::from(HERTZ) * d - middle * n).abs() * 50 <= middle * n
+        let (frame, step) = lengths(rate);
+        (frame - step).abs() * 50 <= step
     };
     let nominal = candidates.iter().copied().find(close);
     (nominal.or(told).or(average), true)
@@ -96,6 +100,14 @@ mod tests {
         let rate = rate.unwrap();
         assert!(!variable);
         assert!((f64::from(rate.numerator) / f64::from(rate.denominator) - 7.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_stream_may_tell_any_rate_and_stand_still_for_hours() {
+        let told = Rate::new(u32::MAX, 1);
+        assert_eq!(measure(&[0, 1 << 33], told), (told, true));
+        let told = Rate::new(1, u32::MAX);
+        assert_eq!(measure(&[0, 1 << 33], told), (told, true));
     }
 
     #[test]
