@@ -391,7 +391,7 @@ fn an_encoder_that_is_cut_off_leaves_its_stream() {
             client.stream.shutdown(Shutdown::Both).unwrap();
         }
         drop(client);
-        until("it has its name", || root.path().join("live").join(name).exists());
+        until("it has ended", || server.metric("reelmap_streams") == 0.0);
         assert_eq!(server.get(&format!("/live/{name}")).text(), "film");
     }
     assert_nothing_is_open(&server);
