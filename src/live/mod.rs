@@ -234,6 +234,15 @@ impl Streams {
     }
 }
 
+#[cfg(test)]
+impl Streams {
+    /// Up to nine uploads at once into `folder`, which is all there is.
+    pub(crate) fn below(folder: &std::path::Path) -> Streams {
+        let root = Root::open(folder).unwrap();
+        Streams::new(root, [&Place::default()], 9, Arc::default()).unwrap()
+    }
+}
+
 impl Half {
     fn at(&self, place: &Place) -> Option<Arc<Upload>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned()

@@ -186,7 +186,7 @@ mod tests {
     use crate::{
         live::{Asked, Streams, Writer},
         serve::off_runtime::Threads,
-        store::{Disks, Root},
+        store::Disks,
     };
     use std::{
         future::Future,
@@ -206,8 +206,7 @@ mod tests {
     fn stream(name: &str, bytes: &[u8]) -> (tempfile::TempDir, Writer, Runtime) {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new([name.as_bytes()]).unwrap();
-        let root = Root::open(folder.path()).unwrap();
-        let streams = Streams::new(root, [&Place::default()], 1, Arc::default()).unwrap();
+        let streams = Streams::below(folder.path());
         let mut writer =
             streams.write(&place, &Asked::Whole(None), Disks::Own, || Ok(true)).unwrap();
         writer.write(&mut [bytes.to_vec().into()]).unwrap();

@@ -7,7 +7,7 @@ use super::{
     root::{Disks, Place, Root},
 };
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, RenameFlags},
+    fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat},
     io::Errno,
 };
 use std::{ffi::OsStr, fs::File, io, os::fd::OwnedFd};
@@ -78,8 +78,7 @@ impl Plot {
 
     /// Whether it is the same folder, whatever way led to each.
     pub fn is(&self, other: &Plot) -> io::Result<bool> {
-        let [this, other] = [rustix::fs::fstat(&self.0)?, rustix::fs::fstat(&other.0)?];
-        Ok((this.st_dev, this.st_ino) == (other.st_dev, other.st_ino))
+        Ok(same(&rustix::fs::fstat(&self.0)?, &rustix::fs::fstat(&other.0)?))
     }
 
     /// Whether the name stands for that open file.
@@ -88,8 +87,7 @@ impl Plot {
             Err(Errno::NOENT) => return Ok(false),
             named => named?,
         };
-        let open = rustix::fs::fstat(file)?;
-        Ok((named.st_dev, named.st_ino) == (open.st_dev, open.st_ino))
+        Ok(same(&named, &rustix::fs::fstat(file)?))
     }
 
     /// A new file to write and read; fails where there is something of that name.
@@ -149,6 +147,10 @@ impl Plot {
         }
         Ok(names)
     }
+}
+
+fn same(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
 #[cfg(test)]

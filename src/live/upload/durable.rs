@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::{
         live::{Asked, Streams, record::Record},
-        store::{Disks, Root, root::Place},
+        store::{Disks, root::Place},
     };
     use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
@@ -107,8 +107,7 @@ mod tests {
     fn the_record_speaks_of_what_was_synced_and_of_no_more() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new([&b"film"[..]]).unwrap();
-        let root = Root::open(folder.path()).unwrap();
-        let streams = Streams::new(root, [&Place::default()], 9, Default::default()).unwrap();
+        let streams = Streams::below(folder.path());
         let record = folder.path().join(".film.reelmap-record");
         let part = |span| Asked::Part(span, Some(100));
         let mut first = streams.write(&place, &part(0..10), Disks::Own, || Ok(true)).unwrap();
@@ -149,8 +148,7 @@ mod tests {
     fn a_part_that_came_to_nothing_leaves_its_slot() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new([&b"film"[..]]).unwrap();
-        let root = Root::open(folder.path()).unwrap();
-        let streams = Streams::new(root, [&Place::default()], 9, Default::default()).unwrap();
+        let streams = Streams::below(folder.path());
         let record = folder.path().join(".film.reelmap-record");
         let mut first =
             streams.write(&place, &Asked::Part(0..1, None), Disks::Own, || Ok(true)).unwrap();

@@ -205,7 +205,7 @@ fn nonsense(what: String) -> io::Error {
 mod tests {
     use crate::{
         live::{Asked, Stored, Streams},
-        store::{Disks, Root, is_held, root::Place},
+        store::{Disks, is_held, root::Place},
     };
     use inotify::{Inotify, WatchMask};
     use std::{fs, sync::Barrier, thread};
@@ -213,8 +213,7 @@ mod tests {
     #[test]
     fn no_bytes_are_ever_left_without_their_record() {
         let folder = tempfile::tempdir().unwrap();
-        let root = Root::open(folder.path()).unwrap();
-        let streams = Streams::new(root, [&Place::default()], 9, Default::default()).unwrap();
+        let streams = Streams::below(folder.path());
         let mut looks = Inotify::init().unwrap();
         looks.watches().add(folder.path(), WatchMask::DELETE).unwrap();
         let path = |name| folder.path().join(name);
@@ -238,10 +237,7 @@ mod tests {
     fn of_two_servers_that_begin_at_once_one_has_the_name() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new([&b"film"[..]]).unwrap();
-        let servers = [(); 2].map(|()| {
-            let root = Root::open(folder.path()).unwrap();
-            Streams::new(root, [&Place::default()], 9, Default::default()).unwrap()
-        });
+        let servers = [(); 2].map(|()| Streams::below(folder.path()));
         let start = Barrier::new(2);
         for _ in 0..500 {
             let begin = |streams: &Streams| {
@@ -275,8 +271,7 @@ mod tests {
     fn what_is_given_up_is_let_go_of_when_that_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new([&b"film"[..]]).unwrap();
-        let root = Root::open(folder.path()).unwrap();
-        let streams = Streams::new(root, [&Place::default()], 9, Default::default()).unwrap();
+        let streams = Streams::below(folder.path());
         let path = folder.path().join(".film.reelmap");
         for _ in 0..50 {
             let part = Asked::Part(0..4, Some(10));

@@ -110,19 +110,14 @@ mod tests {
     use super::*;
     use crate::{
         live::{Asked, Streams},
-        store::{Disks, Root, root::Place},
+        store::{Disks, root::Place},
     };
-    use std::{fs, path::Path, thread};
-
-    fn streams(folder: &Path) -> Streams {
-        Streams::new(Root::open(folder).unwrap(), [&Place::default()], 9, Default::default())
-            .unwrap()
-    }
+    use std::{fs, thread};
 
     #[test]
     fn what_was_lost_of_it_is_noticed_before_it_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
+        let (streams, place) = (Streams::below(folder.path()), Place::new([&b"film"[..]]).unwrap());
         for asked in [Asked::Whole(None), Asked::Part(0..4, Some(10))] {
             let mut writer = streams.write(&place, &asked, Disks::Own, || Ok(true)).unwrap();
             writer.write(&mut ["film".into()]).unwrap();
@@ -137,7 +132,7 @@ mod tests {
     #[test]
     fn it_has_its_name_before_anybody_is_told_that_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
+        let (streams, place) = (Streams::below(folder.path()), Place::new([&b"film"[..]]).unwrap());
         let begin =
             |span| streams.write(&place, &Asked::Part(span, Some(8)), Disks::Own, || Ok(true));
         let (mut first, mut last) = (begin(0..4).unwrap(), begin(4..8).unwrap());
@@ -155,7 +150,7 @@ mod tests {
     #[test]
     fn of_what_brought_nothing_and_cannot_be_finished_nothing_stays_open() {
         let folder = tempfile::tempdir().unwrap();
-        let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
+        let (streams, place) = (Streams::below(folder.path()), Place::new([&b"film"[..]]).unwrap());
         for asked in [Asked::Whole(None), Asked::Whole(Some(0))] {
             let writer = streams.write(&place, &asked, Disks::Own, || Ok(true)).unwrap();
             fs::write(folder.path().join("film"), "another").unwrap();
@@ -170,7 +165,7 @@ mod tests {
     #[test]
     fn who_leaves_says_that_it_was_cut_off_before_another_may_begin() {
         let folder = tempfile::tempdir().unwrap();
-        let (streams, place) = (streams(folder.path()), Place::new([&b"film"[..]]).unwrap());
+        let (streams, place) = (Streams::below(folder.path()), Place::new([&b"film"[..]]).unwrap());
         let begin = |at| {
             let part = Asked::Part(at..at + 1, Some(10));
             streams.write(&place, &part, Disks::Own, || Ok(true)).unwrap()
